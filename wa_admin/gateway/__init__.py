@@ -1,0 +1,8 @@
+"""The bundled gateway: a process of its own that holds the WhatsApp connections and speaks Evolution's dialect.
+
+    HTTP in ─> server ─> supervisor ─ JSON lines ─> child ─> engine ─> WhatsApp
+                 │            │ events
+               store <─ callbacks (spool) ─> webhooks out, in order, retried
+
+It imports nothing from the panel, so either can restart without the other.
+"""
