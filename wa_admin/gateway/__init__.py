@@ -1,4 +1,4 @@
-"""The bundled gateway: a process of its own that holds the WhatsApp connections and speaks Evolution's dialect.
+"""The bundled gateway: a process of its own that holds the WhatsApp connections, in Evolution's dialect.
 
     HTTP in ─> server ─> supervisor ─ JSON lines ─> child ─> engine ─> WhatsApp
                  │            │ events

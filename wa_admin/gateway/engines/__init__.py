@@ -13,7 +13,7 @@ ENGINES = {
 
 
 def load(name: str) -> type[Engine]:
-    """Import the engine of this name. Raises KeyError for an unknown one, ImportError when a library is missing."""
+    """Import the engine of this name. Raises KeyError for an unknown one, ImportError without its library."""
     module, _, attribute = ENGINES[name].partition(":")
     engine: type[Engine] = getattr(import_module(module), attribute)
     return engine

@@ -1,0 +1,72 @@
+"""Puts the panel together. Nothing here runs on import, and nothing here calls a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from flask import Flask, current_app
+from jinja2 import StrictUndefined
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from . import config
+from .crypto import Vault
+from .extensions import babel, csrf, db, htmx, login_manager
+
+HERE = Path(__file__).parent
+MAX_REQUEST_BYTES = 24 * 1024 * 1024
+
+
+def create_app(environ: Mapping[str, str] | None = None) -> Flask:
+    """The panel as a WSGI application. Raises config.BadSetting when a setting cannot be used."""
+    settings = config.load(environ)
+    # in a wheel the folders lie beside this file, in a checkout one above
+    root = HERE if (HERE / "templates").is_dir() else HERE.parent
+    app = Flask(
+        "wa_admin",
+        template_folder=str(root / "templates"),
+        static_folder=str(root / "static"),
+        instance_path=str(settings.data_dir),
+    )
+    app.config.from_mapping(
+        SETTINGS=settings,
+        SECRET_KEY=settings.secret_key,
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        MIGRATIONS=str(root / "migrations"),
+        SESSION_COOKIE_NAME="__Host-wa" if settings.secure_cookies else "wa",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(days=14),
+        WTF_CSRF_TIME_LIMIT=None,  # a tab may stay open for days
+        BABEL_TRANSLATION_DIRECTORIES=str(HERE / "translations"),
+        BABEL_DEFAULT_LOCALE="en",
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.extensions["vault"] = Vault(settings.encryption_keys)
+    db.init_app(app)
+    csrf.init_app(app)
+    htmx.init_app(app)
+    login_manager.init_app(app)
+
+    from . import blueprints, words
+
+    babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
+    blueprints.register(app)
+    return app
+
+
+def settings() -> config.Settings:
+    """The settings of the running application."""
+    return current_app.config["SETTINGS"]
+
+
+def vault() -> Vault:
+    """What opens and seals the secrets of the running application."""
+    return current_app.extensions["vault"]

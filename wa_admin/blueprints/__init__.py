@@ -1,0 +1,16 @@
+"""Doors: each checks the role, calls one service, and answers with a page, a fragment or a redirect."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    from . import access, activity, api_admin, api_v1, auth, docs, errors, headers
+    from . import hooks, messages, probes, sessions, settings
+
+    for door in (
+        auth, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
+    ):  # fmt: skip
+        app.register_blueprint(door.bp)
+    errors.register(app)
+    headers.register(app)
+    access.register(app)  # last: it refuses to start when a route declares no permission

@@ -1,0 +1,250 @@
+"""Every setting of wa-admin: its name, default, and how it is read.
+
+Settings come from the environment as `WA_…`; a secret may also be given as a file, `WA_…_FILE`.
+A value that cannot be used stops the start and is named. Needs nothing but the standard library,
+so that the supervisor and the gateway can read settings without loading the panel.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class BadSetting(ValueError):
+    """A setting that cannot be used: its name, and what it should look like."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}")
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Settings:
+    data_dir: Path
+    database_url: str
+    secret_key: str
+    encryption_keys: tuple[str, ...]
+    host: str
+    port: int
+    public_url: str
+    allow_insecure_http: bool
+    trusted_proxies: int
+    max_sessions: int
+    default_region: str
+    engine: str
+    gateway_host: str
+    gateway_port: int
+    gateway_key: str
+    gateway_url: str
+    gateway_kind: str
+    send_interval_seconds: float
+    poll_seconds: int
+    health_check_seconds: int
+    log_format: str
+
+    @property
+    def bundled_gateway_url(self) -> str:
+        return f"http://{bracketed(self.gateway_host)}:{self.gateway_port}"
+
+    @property
+    def panel_url(self) -> str:
+        """Where people reach the panel."""
+        return self.public_url or f"http://{bracketed(self.host)}:{self.port}"
+
+    @property
+    def hook_base_url(self) -> str:
+        """Where a gateway reaches the panel: the bundled one lives on this machine."""
+        if self.gateway_url and self.public_url:
+            return self.public_url
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{bracketed(host)}:{self.port}"
+
+    @property
+    def secure_cookies(self) -> bool:
+        return not self.allow_insecure_http
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read all settings, making the data directory and missing keys on the first start.
+
+    Raises BadSetting when one cannot be used.
+    """
+    env = _Environment(os.environ if environ is None else environ)
+    data_dir = Path(env.text("WA_DATA_DIR", "instance")).expanduser().absolute()
+    make_private_directory(data_dir)
+    settings = Settings(
+        data_dir=data_dir,
+        database_url=env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}"),
+        secret_key=env.secret("WA_SECRET_KEY", data_dir / "secret.key", secrets.token_urlsafe),
+        encryption_keys=env.fernet_keys("WA_ENCRYPTION_KEYS", data_dir / "encryption.keys"),
+        host=env.text("WA_HOST", "127.0.0.1"),
+        port=env.whole("WA_PORT", 8000, 1, 65535),
+        public_url=env.url("WA_PUBLIC_URL"),
+        allow_insecure_http=env.yes_no("WA_ALLOW_INSECURE_HTTP", False),
+        trusted_proxies=env.whole("WA_TRUSTED_PROXIES", 0, 0, 5),
+        max_sessions=env.whole("WA_MAX_SESSIONS", 1, 1, 10_000),
+        default_region=env.region("WA_DEFAULT_REGION", "ID"),
+        engine=env.choice("WA_ENGINE", "neonize", ("neonize", "simulator")),
+        gateway_host=env.text("WA_GATEWAY_HOST", "127.0.0.1"),
+        gateway_port=env.whole("WA_GATEWAY_PORT", 8010, 1, 65535),
+        gateway_key=env.secret("WA_GATEWAY_KEY", data_dir / "gateway.key", secrets.token_urlsafe),
+        gateway_url=env.url("WA_GATEWAY_URL"),
+        gateway_kind=env.choice("WA_GATEWAY_KIND", "evolution", ("evolution",)),
+        send_interval_seconds=env.number("WA_SEND_INTERVAL_SECONDS", 1.0, 0.0, 3600.0),
+        poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),
+        health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
+        log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
+    )
+    _refuse_open_http(settings)
+    return settings
+
+
+def make_private_directory(path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _refuse_open_http(settings: Settings) -> None:
+    https = settings.public_url.startswith("https://")
+    if not is_loopback(settings.host) and not https and not settings.allow_insecure_http:
+        raise BadSetting(
+            "WA_HOST",
+            f"is {settings.host}, which other machines can reach: set WA_PUBLIC_URL to the https:// "
+            "address of your proxy, or WA_ALLOW_INSECURE_HTTP=1 if passwords may cross your network in the clear",
+        )
+
+
+class _Environment:
+    """The environment, read with a type and a default each."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.environ = environ
+
+    def text(self, name: str, default: str = "") -> str:
+        return self.environ.get(name, "").strip() or default
+
+    def whole(self, name: str, default: int, low: int, high: int) -> int:
+        return int(self._within(name, default, low, high, int))
+
+    def number(self, name: str, default: float, low: float, high: float) -> float:
+        return self._within(name, default, low, high, float)
+
+    def _within(
+        self, name: str, default: float, low: float, high: float, kind: Callable[[str], float]
+    ) -> float:
+        raw = self.text(name)
+        if not raw:
+            return default
+        try:
+            value = kind(raw)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise BadSetting(name, f"must be a number from {low} to {high}, not {raw!r}")
+        return value
+
+    def yes_no(self, name: str, default: bool) -> bool:
+        raw = self.text(name).lower()
+        if raw in ("1", "true", "yes", "on"):
+            return True
+        if raw in ("0", "false", "no", "off"):
+            return False
+        if raw:
+            raise BadSetting(name, f"must be 1 or 0, not {raw!r}")
+        return default
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        value = self.text(name, default).lower()
+        if value not in choices:
+            raise BadSetting(name, f"must be one of {', '.join(choices)}, not {value!r}")
+        return value
+
+    def region(self, name: str, default: str) -> str:
+        value = self.text(name, default).upper()
+        if len(value) != 2 or not value.isascii() or not value.isalpha():
+            raise BadSetting(name, f"must be a two-letter country code such as ID or BR, not {value!r}")
+        return value
+
+    def url(self, name: str) -> str:
+        value = self.text(name).rstrip("/")
+        if not value:
+            return ""
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+            raise BadSetting(name, "must be a plain http:// or https:// address without user, query or key")
+        return value
+
+    def database_url(self, name: str, default: str) -> str:
+        value = self._from_file(name) or default
+        if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise BadSetting(name, "must start with sqlite:/// or postgresql+psycopg://")
+        return value
+
+    def secret(self, name: str, made_at: Path, make: Callable[[], str]) -> str:
+        """A given secret, or one made once and kept in the data directory."""
+        value = self._from_file(name) or _keep(made_at, make)
+        if len(value) < 16:
+            raise BadSetting(name, "must be at least 16 characters: run without it to have one made")
+        return value
+
+    def fernet_keys(self, name: str, made_at: Path) -> tuple[str, ...]:
+        made = self._from_file(name) or _keep(made_at, _new_fernet_key)
+        keys = tuple(made.replace(",", " ").split())
+        for key in keys:
+            try:
+                usable = len(base64.urlsafe_b64decode(key)) == 32
+            except ValueError:
+                usable = False
+            if not usable:
+                raise BadSetting(name, "must hold url-safe base64 keys of 32 bytes, newest first")
+        return keys
+
+    def _from_file(self, name: str) -> str:
+        path = self.text(f"{name}_FILE")
+        if not path:
+            return self.text(name)
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise BadSetting(f"{name}_FILE", f"cannot be read: {error.strerror}") from error
+
+
+def _new_fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _keep(path: Path, make: Callable[[], str]) -> str:
+    """What the file holds; when there is none, made whole in one step, so that two starts agree."""
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(make())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return _keep(path, make)
+        finally:
+            draft.unlink()
+    return path.read_text().strip()

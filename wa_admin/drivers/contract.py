@@ -1,0 +1,296 @@
+"""What every driver offers, and what it may answer.
+
+A driver translates, both ways, and nothing else: our words to one gateway's HTTP, its answers and
+webhooks to ours. It knows no database and no Flask. Everything that can go wrong leaves as one of
+
+    GatewayError
+    ├── Unreachable       it never left: no connection, no name, refused certificate
+    ├── TimedOut          it may have left: the answer did not come in time
+    ├── BadAnswer         it may have left: the answer makes no sense
+    ├── BadKey            the gateway refuses our key
+    ├── InstanceNotFound  the gateway does not know the session
+    ├── NotConnected      the session is not online, nothing left
+    ├── NotOnWhatsApp     the recipient has no WhatsApp account
+    ├── Rejected          the gateway or WhatsApp refuses this very request
+    ├── RateLimited       later: `retry_after_seconds`
+    └── Unsupported       this gateway cannot do that
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import ClassVar
+
+CAPABILITIES = (
+    "qr",
+    "pairing_code",
+    "restart",
+    "delete",
+    "list",
+    "set_webhook",
+    "send_media",
+    "check_number",
+    "receipts",
+    "ids_in_advance",
+)
+
+
+class GatewayError(Exception):
+    """A gateway did not do what we asked.
+
+    `permanent`: asking again the same way is pointless. `may_have_left`: a message may be on its way in
+    spite of the error, so it must not be sent again blindly. `detail` is the gateway's own text, one
+    short line without secrets, for the curious.
+    """
+
+    code: ClassVar[str] = "gateway_error"
+    permanent: ClassVar[bool] = False
+    may_have_left: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: float | None = None) -> None:
+        super().__init__(detail or self.code)
+        self.detail = detail[:300]
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unreachable(GatewayError):
+    code = "gateway_unreachable"
+
+
+class TimedOut(GatewayError):
+    code = "gateway_timeout"
+    may_have_left = True
+
+
+class BadAnswer(GatewayError):
+    code = "gateway_bad_answer"
+    may_have_left = True
+
+
+class BadKey(GatewayError):
+    code = "gateway_auth"
+    permanent = True
+
+
+class InstanceNotFound(GatewayError):
+    code = "gateway_not_found"
+    permanent = True
+
+
+class NotConnected(GatewayError):
+    code = "not_connected"
+
+
+class NotOnWhatsApp(GatewayError):
+    code = "not_on_whatsapp"
+    permanent = True
+
+
+class Rejected(GatewayError):
+    code = "rejected"
+    permanent = True
+
+
+class RateLimited(GatewayError):
+    code = "rate_limited"
+
+
+class Unsupported(GatewayError):
+    code = "unsupported"
+    permanent = True
+
+
+@dataclass(frozen=True)
+class State:
+    """What a gateway says of one session. `status`/`reason` are our words (models.session) as text.
+
+    `status` is None when the gateway's word is unknown or missing: then nothing is concluded from it.
+    """
+
+    status: str | None
+    reason: str | None = None
+    word: str = ""
+    number: str | None = None  # E.164 digits
+    profile_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code that waits for the phone. Secrets: never in a log, URL or error."""
+
+    qr: str | None
+    pairing_code: str | None = None  # 8 characters, no dash
+    sequence: int | None = None  # 1-6
+    expires_at: datetime | None = None
+    lifetime_seconds: int | None = None
+
+
+@dataclass(frozen=True)
+class Webhook:
+    url: str
+    is_enabled: bool
+    events: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One session as the gateway lists it."""
+
+    instance: str
+    number: str | None
+    profile_name: str | None
+
+
+@dataclass(frozen=True)
+class Attached:
+    kind: str  # image, document
+    content: bytes
+    mimetype: str
+    filename: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    number: str  # as asked
+    exists: bool
+    jid: str | None = None
+
+
+# --- events: what a webhook told us --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StateSeen:
+    instance: str
+    state: State
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CodeShown:
+    instance: str
+    code: Code
+
+
+@dataclass(frozen=True)
+class ReceiptSeen:
+    """`kind`: sent, delivered, read, played or failed."""
+
+    instance: str
+    provider_id: str
+    kind: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SentSeen:
+    """A message of ours left, by the gateway's own account."""
+
+    instance: str
+    provider_id: str
+    recipient: str  # JID
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class MessageSeen:
+    """Somebody wrote to us, or the owner wrote on the phone (`from_me`)."""
+
+    instance: str
+    provider_id: str
+    chat: str  # JID
+    sender_number: str | None  # E.164 digits, None when only a LID is known
+    sender_lid: str | None
+    push_name: str | None
+    text: str = field(default="", repr=False)
+    kind: str = "text"
+    from_me: bool = False
+    at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class InstanceGone:
+    """The session was deleted at the gateway."""
+
+    instance: str
+
+
+Seen = StateSeen | CodeShown | ReceiptSeen | SentSeen | MessageSeen | InstanceGone
+
+
+class Driver(ABC):
+    """One gateway's HTTP. `instance` is our session_id; `to` is E.164 digits or a JID.
+
+    Every method may raise GatewayError.
+    """
+
+    kind: ClassVar[str]
+    label: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]]
+
+    def close(self) -> None:
+        """Give back connections."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Reach the gateway without touching a session, key checked; its version."""
+
+    @abstractmethod
+    def create(self, instance: str) -> None:
+        """Make the session known to the gateway; one that exists already is fine."""
+
+    @abstractmethod
+    def connect(self, instance: str) -> Code | State:
+        """Go online with the stored login, or start linking: the first code, or State while there is none."""
+
+    @abstractmethod
+    def pair(self, instance: str, phone: str) -> Code:
+        """Link by number: a code to type on the phone. `phone` is E.164 digits."""
+
+    @abstractmethod
+    def state(self, instance: str) -> State:
+        """The live state."""
+
+    @abstractmethod
+    def stop(self, instance: str) -> None:
+        """Go offline and keep the login, where the gateway can; raises Unsupported otherwise."""
+
+    @abstractmethod
+    def restart(self, instance: str) -> None: ...
+
+    @abstractmethod
+    def logout(self, instance: str) -> None:
+        """Unlink from the phone; one that is not linked is fine."""
+
+    @abstractmethod
+    def delete(self, instance: str) -> None:
+        """Remove session and login; one that is not there is fine."""
+
+    @abstractmethod
+    def list(self) -> list[Remote]: ...
+
+    @abstractmethod
+    def webhook(self, instance: str) -> Webhook | None: ...
+
+    @abstractmethod
+    def set_webhook(self, instance: str, url: str) -> None:
+        """Have the events that we read sent to `url`."""
+
+    @abstractmethod
+    def send_text(self, instance: str, to: str, text: str, reference: str) -> str:
+        """The gateway's message id. `reference` names this send: where the gateway has `ids_in_advance`,
+        the same reference never leaves twice."""
+
+    @abstractmethod
+    def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str: ...
+
+    @abstractmethod
+    def check_numbers(self, instance: str, numbers: list[str]) -> list[Checked]: ...
+
+    @abstractmethod
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Seen]:
+        """What a webhook says. Raises BadAnswer when the body is not this gateway's; what is merely unknown
+        yields nothing."""

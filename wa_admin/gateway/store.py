@@ -1,0 +1,185 @@
+"""The gateway's database: its instances here, beside them the tables of `spool` and `ledger`.
+
+One connection behind one lock: a gateway holds a handful of sessions, and every statement is short.
+synchronous=FULL, since a send is committed here before it may leave.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wa_admin.gateway.dialect import DEFAULT_SETTINGS, now_iso
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS instances (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    token TEXT NOT NULL,
+    integration TEXT NOT NULL,
+    number TEXT,
+    wanted INTEGER NOT NULL DEFAULT 0,
+    linked INTEGER NOT NULL DEFAULT 0,
+    owner_jid TEXT,
+    profile_name TEXT,
+    reason TEXT DEFAULT 'never_linked',
+    since TEXT NOT NULL,
+    disconnection TEXT,
+    webhook TEXT,
+    settings TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS spool (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    instance_id TEXT NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+    event TEXT NOT NULL,
+    data TEXT NOT NULL,
+    at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS spool_in_order ON spool (instance_id, id);
+CREATE TABLE IF NOT EXISTS ledger (
+    instance_id TEXT NOT NULL REFERENCES instances (id) ON DELETE CASCADE,
+    reference TEXT NOT NULL,
+    result TEXT,
+    at REAL NOT NULL,
+    PRIMARY KEY (instance_id, reference)
+) WITHOUT ROWID;
+"""
+
+JSON_COLUMNS = ("disconnection", "webhook", "settings")
+
+
+class NameTaken(Exception):
+    """Another instance has this name."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One session as it is on disk; `wanted` is the wish to be online, `linked` that a login is stored."""
+
+    id: str
+    name: str
+    token: str
+    integration: str
+    number: str | None
+    wanted: bool
+    linked: bool
+    owner_jid: str | None
+    profile_name: str | None
+    reason: str | None
+    since: str
+    disconnection: dict[str, Any] | None
+    webhook: dict[str, Any] | None
+    settings: dict[str, Any]
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def from_row(cls, row: sqlite3.Row) -> Instance:
+        values = dict(row)
+        for column in JSON_COLUMNS:
+            values[column] = json.loads(values[column]) if values[column] else None
+        values["wanted"], values["linked"] = bool(values["wanted"]), bool(values["linked"])
+        return cls(**values)
+
+
+class Store:
+    """`path` is the database file; its directory must exist."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.row_factory = sqlite3.Row
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+            self._db.execute(f"PRAGMA {pragma}")
+        self._db.executescript(SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One writer at a time; all or nothing."""
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def instances(self) -> list[Instance]:
+        return [Instance.from_row(row) for row in self.rows("SELECT * FROM instances ORDER BY rowid")]
+
+    def find(self, name: str) -> Instance | None:
+        return self._one("SELECT * FROM instances WHERE name = ?", name)
+
+    def get(self, instance_id: str) -> Instance | None:
+        return self._one("SELECT * FROM instances WHERE id = ?", instance_id)
+
+    def add(
+        self,
+        name: str,
+        integration: str,
+        *,
+        token: str | None = None,
+        number: str | None = None,
+        webhook: dict[str, Any] | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> Instance:
+        """Raises NameTaken, also when two ask at the same moment."""
+        now = now_iso()
+        values = {
+            "id": str(uuid.uuid4()),
+            "name": name,
+            "token": token or secrets.token_hex(16).upper(),
+            "integration": integration,
+            "number": number,
+            "webhook": json.dumps(webhook) if webhook else None,
+            "settings": json.dumps(DEFAULT_SETTINGS | (settings or {})),
+            "since": now,
+            "created_at": now,
+            "updated_at": now,
+        }
+        columns, marks = ", ".join(values), ", ".join(f":{column}" for column in values)
+        try:
+            with self.transaction() as db:
+                db.execute(f"INSERT INTO instances ({columns}) VALUES ({marks})", values)  # noqa: S608
+        except sqlite3.IntegrityError as error:
+            raise NameTaken(name) from error
+        instance = self.get(values["id"])
+        assert instance is not None
+        return instance
+
+    def update(self, instance_id: str, **columns: Any) -> None:
+        """Change columns of one instance; the row may be gone already."""
+        for column in JSON_COLUMNS:
+            if column in columns and columns[column] is not None:
+                columns[column] = json.dumps(columns[column])
+        columns["updated_at"] = now_iso()
+        changes = ", ".join(f"{column} = :{column}" for column in columns)
+        with self.transaction() as db:
+            db.execute(f"UPDATE instances SET {changes} WHERE id = :id", columns | {"id": instance_id})  # noqa: S608
+
+    def remove(self, instance_id: str) -> None:
+        with self.transaction() as db:
+            db.execute("DELETE FROM instances WHERE id = ?", (instance_id,))
+
+    def _one(self, sql: str, *values: Any) -> Instance | None:
+        rows = self.rows(sql, *values)
+        return Instance.from_row(rows[0]) if rows else None

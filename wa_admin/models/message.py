@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from ..extensions import db
+from .session import WhatsAppSession
+from .types import Key, Moment, UtcDateTime, Word, one_of
+
+
+class MessageStatus(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    PLAYED = "played"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNCERTAIN = "uncertain"
+
+
+WAITING = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING})
+ARRIVED = frozenset({MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED})
+# how far WhatsApp says it came; only forwards
+PROGRESS = [MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED]
+
+
+class Message(db.Model):
+    """What to say, and to whom. `recipient` is what is used, `typed` what was typed."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("workspace_id", "idempotency_key", name="uq_message_key"),
+        CheckConstraint(one_of("status", MessageStatus), name="ck_message_status"),
+        Index("ix_message_list", "workspace_id", "id"),
+        Index("ix_message_by_status", "workspace_id", "status", "id"),
+        Index("ix_message_provider", "session_id", "provider_id"),
+        Index(
+            "ix_message_due",
+            "session_id",
+            "next_at",
+            "id",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_message_open",
+            "session_id",
+            "recipient",
+            "id",
+            sqlite_where=text("status IN ('queued', 'sending')"),
+            postgresql_where=text("status IN ('queued', 'sending')"),
+        ),
+    )
+
+    id: Mapped[Key]
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"))
+    session_id: Mapped[int | None] = mapped_column(ForeignKey("whatsapp_session.id", ondelete="SET NULL"))
+    session_name: Mapped[str] = mapped_column(String(80))  # kept when the session is gone
+    typed: Mapped[str] = mapped_column(String(128))
+    recipient: Mapped[str] = mapped_column(String(128))
+    body: Mapped[str] = mapped_column(Text)
+    attachment_id: Mapped[int | None] = mapped_column(ForeignKey("attachment.id"))
+    source: Mapped[str] = mapped_column(String(80))  # who asked for it: a key, a person, the command line
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))  # of the request that came with the key
+    status: Mapped[MessageStatus] = mapped_column(Word(MessageStatus), default=MessageStatus.QUEUED)
+    provider_id: Mapped[str | None] = mapped_column(String(128))
+    error_code: Mapped[str | None] = mapped_column(String(40))
+    error_detail: Mapped[str | None] = mapped_column(String(300))
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not before, while queued
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # while sending
+    valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[Moment]
+    status_at: Mapped[Moment]
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    rev: Mapped[int] = mapped_column(default=1)
+
+    session: Mapped[WhatsAppSession | None] = relationship()
+    attachment: Mapped[Attachment | None] = relationship()
+    deliveries: Mapped[list[Delivery]] = relationship(order_by="Delivery.id")
+    receipts: Mapped[list[Receipt]] = relationship(order_by="Receipt.at")
+
+    __mapper_args__ = {"version_id_col": rev}
+
+    @property
+    def can_cancel(self) -> bool:
+        return self.status == MessageStatus.QUEUED
+
+    @property
+    def can_retry(self) -> bool:
+        return self.status in (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.UNCERTAIN)
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing more will be tried by itself."""
+        return self.status not in WAITING
+
+
+class Attachment(db.Model):
+    """A file to send. Its bytes are dropped some days after the message has settled."""
+
+    __tablename__ = "attachment"
+
+    id: Mapped[Key]
+    kind: Mapped[str] = mapped_column(String(16))  # image, document
+    filename: Mapped[str] = mapped_column(String(120))
+    mimetype: Mapped[str] = mapped_column(String(120))
+    size_bytes: Mapped[int]
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    created_at: Mapped[Moment]
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    RETRY = "retry"  # it certainly did not leave
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+
+class Delivery(db.Model):
+    """One attempt to hand a message over; on disk before the first byte leaves."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("message_id", "attempt", name="uq_delivery_attempt"),
+        CheckConstraint(one_of("outcome", Outcome, or_null=True), name="ck_delivery_outcome"),
+    )
+
+    id: Mapped[Key]
+    message_id: Mapped[int] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    started_at: Mapped[Moment]
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    outcome: Mapped[Outcome | None] = mapped_column(Word(Outcome))
+    error_code: Mapped[str | None] = mapped_column(String(40))
+    error_detail: Mapped[str | None] = mapped_column(String(300))
+
+
+class Receipt(db.Model):
+    """What WhatsApp said afterwards. It may come before the answer of our own send: then `message_id` is empty."""
+
+    __tablename__ = "receipt"
+    __table_args__ = (UniqueConstraint("session_id", "provider_id", "kind", name="uq_receipt"),)
+
+    id: Mapped[Key]
+    session_id: Mapped[int] = mapped_column(ForeignKey("whatsapp_session.id", ondelete="CASCADE"))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"), index=True)
+    provider_id: Mapped[str] = mapped_column(String(128))
+    kind: Mapped[str] = mapped_column(String(16))  # sent, delivered, read, played, failed
+    at: Mapped[Moment]
+
+
+class DailyCount(db.Model):
+    """Per session, day (UTC) and outcome: what charts read instead of counting messages."""
+
+    __tablename__ = "daily_count"
+
+    session_id: Mapped[int] = mapped_column(
+        ForeignKey("whatsapp_session.id", ondelete="CASCADE"), primary_key=True
+    )
+    day: Mapped[date] = mapped_column(primary_key=True)
+    sent: Mapped[int] = mapped_column(default=0)
+    delivered: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)

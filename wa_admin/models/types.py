@@ -1,0 +1,56 @@
+"""Column types shared by all tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+from sqlalchemy.orm import mapped_column
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC that comes back aware; refuses one without a zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs its time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Word(TypeDecorator[Any]):
+    """One of a closed list of words, kept as text; the table's CHECK keeps the list closed."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else self.words(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.words(value)
+
+
+def one_of(column: str, words: type[StrEnum], or_null: bool = False) -> str:
+    """The SQL of a CHECK that keeps a column to its list of words."""
+    listed = ", ".join(f"'{word.value}'" for word in words)
+    check = f"{column} IN ({listed})"
+    return f"{column} IS NULL OR {check}" if or_null else check
+
+
+Key = Annotated[int, mapped_column(primary_key=True)]
+Moment = Annotated[datetime, mapped_column(UtcDateTime)]

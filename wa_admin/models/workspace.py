@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import db
+from .types import Key, Moment
+
+
+class Workspace(db.Model):
+    """The tenant: a team, or one client company of an agency. The first one is made by the migration."""
+
+    __tablename__ = "workspace"
+
+    id: Mapped[Key]
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    created_at: Mapped[Moment]

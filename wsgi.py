@@ -1,0 +1,3 @@
+from wa_admin import create_app
+
+app = create_app()
