@@ -1,9 +1,9 @@
 """Refusals in Evolution's shapes (contract of 2.3.6, section "Error shapes").
 
-    Refusal
-    ├── NotFound        404   ["..."]
-    ├── NotConnected    500   "Connection Closed", code NOT_CONNECTED
-    └── OutcomeUnknown  504   or 409 for a reference that was lost in a crash, code OUTCOME_UNKNOWN
+Refusal
+├── NotFound        404   ["..."]
+├── NotConnected    500   "Connection Closed", code NOT_CONNECTED
+└── OutcomeUnknown  504   or 409 for a reference that was lost in a crash, code OUTCOME_UNKNOWN
 """
 
 from __future__ import annotations

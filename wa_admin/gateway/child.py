@@ -1,10 +1,10 @@
 """The child of one session: commands in on stdin, events and replies out, one JSON object a line.
 
-    {"id": 7, "cmd": "send_text", "to": "62812...", "text": "..."}  ->  {"reply": 7, "ok": {...}}
-                                                                     or {"reply": 7, "error": {"kind", "message"}}
+    {"id": 7, "cmd": "send_text", "to": "62812...", "text": "..."}
+    {"reply": 7, "ok": {...}}  or  {"reply": 7, "error": {"kind", "message"}}
 
-Sends run one after another on a thread of their own, the rest beside them. End of stdin means that the parent
-is gone, and ends the process at once: engines may hold threads that nothing else ends.
+Sends run one after another on a thread of their own, the rest beside them. End of stdin means that the
+parent is gone, and ends the process at once: engines may hold threads that nothing else ends.
 """
 
 from __future__ import annotations

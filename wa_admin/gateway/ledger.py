@@ -44,9 +44,7 @@ class Ledger:
     def clear(self, instance_id: str, reference: str) -> None:
         """Forget a send that certainly did not leave, so that it may be tried again."""
         with self._store.transaction() as db:
-            db.execute(
-                "DELETE FROM ledger WHERE instance_id = ? AND reference = ?", (instance_id, reference)
-            )
+            db.execute("DELETE FROM ledger WHERE instance_id = ? AND reference = ?", (instance_id, reference))
 
     def find(self, instance_id: str, reference: str) -> Entry | None:
         rows = self._store.rows(

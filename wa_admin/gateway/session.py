@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -41,7 +42,7 @@ NEEDS_A_PERSON = {
 
 @dataclass
 class Crashes:
-    """How long to wait before a crashed child is started again: 1, 2, 4 .. 60 s, five times in two minutes."""
+    """How long to wait before a crashed child is started again: 1, 2, 4 .. 60 s, five in two minutes."""
 
     limit: int = 5
     window_seconds: float = 120.0
@@ -173,7 +174,7 @@ class Session:
         with self._acts:
             with self._changed:
                 child, state = self._child, self.state
-            if child is None or state == "close":
+            if child is None or (self.linked and state != "open"):
                 raise EngineError("not_connected", "not connected")
             if state == "open":
                 child.call("logout", LOGOUT_SECONDS)
@@ -245,7 +246,9 @@ class Session:
             self._forget_codes()
             wait = self._crashes.wait_seconds(time.monotonic())
             if wait is None:
-                log.error("session %r: child %d ended (%d) once too often, giving up", self._name, child.pid, code)
+                log.error(
+                    "session %r: child %d ended (%d) once too often, giving up", self._name, child.pid, code
+                )
                 self._set_state("close", "crashed")
                 return
             log.warning("session %r: child %d ended (%d), again in %.0f s", self._name, child.pid, code, wait)
@@ -290,7 +293,7 @@ class Session:
             self.linked = True
             self.owner_jid = f"{event['number']}@s.whatsapp.net" if event.get("number") else self.owner_jid
             self.profile_name = event.get("profile_name") or self.profile_name
-        if state != "connecting":
+        if state != "connecting" or reason == "network":
             self._forget_codes()
         self._set_state(state, reason)
         if state == "close" and self._child:
@@ -319,14 +322,14 @@ class Session:
         if reason == "logged_out":
             self.linked = False
             disconnection = self._disconnection()
-        columns = {
+        columns: dict[str, Any] = {
             "reason": reason if state == "close" else None,
             "since": self.since,
             "linked": self.linked,
             "owner_jid": self.owner_jid,
             "profile_name": self.profile_name,
         }
-        if reason in NEEDS_A_PERSON:
+        if state == "close" and (reason in NEEDS_A_PERSON or not self.linked):
             columns["wanted"] = False
         if disconnection or state == "open":
             columns["disconnection"] = disconnection
@@ -353,10 +356,13 @@ class Session:
         self._tell("connection.update", data)
 
     def _disconnection(self) -> dict[str, Any]:
+        # a child that still runs was told by WhatsApp; at our own logout it has been ended before
+        message = "Stream Errored (device_removed)" if self._child else "Log out instance"
+        payload = {"statusCode": 401, "error": "Unauthorized", "message": message}
         return {
             "disconnectionAt": self.since,
             "disconnectionReasonCode": 401,
-            "disconnectionObject": '{"error":{"output":{"statusCode":401}},"reason":"logged_out"}',
+            "disconnectionObject": json.dumps({"error": {"output": {"statusCode": 401, "payload": payload}}}),
         }
 
     def _tell(self, event: str, data: Any) -> None:

@@ -40,7 +40,9 @@ class Spool:
             if not db.execute("SELECT 1 FROM instances WHERE id = ?", (instance_id,)).fetchone():
                 return
             if event in ("qrcode.updated", "connection.update"):
-                db.execute("DELETE FROM spool WHERE instance_id = ? AND event = 'qrcode.updated'", (instance_id,))
+                db.execute(
+                    "DELETE FROM spool WHERE instance_id = ? AND event = 'qrcode.updated'", (instance_id,)
+                )
             db.execute(
                 "INSERT INTO spool (instance_id, event, data, at) VALUES (?, ?, ?, ?)",
                 (instance_id, event, json.dumps(data), time.time()),
@@ -57,7 +59,8 @@ class Spool:
         """The oldest event that is younger than a day; older ones are dropped."""
         with self._store.transaction() as db:
             late = db.execute(
-                "DELETE FROM spool WHERE instance_id = ? AND at < ?", (instance_id, time.time() - KEPT_SECONDS)
+                "DELETE FROM spool WHERE instance_id = ? AND at < ?",
+                (instance_id, time.time() - KEPT_SECONDS),
             ).rowcount
         if late > 0:
             log.warning("%d events were not delivered within a day and are dropped", late)

@@ -144,8 +144,9 @@ class Store:
     ) -> Instance:
         """Raises NameTaken, also when two ask at the same moment."""
         now = now_iso()
+        instance_id = str(uuid.uuid4())
         values = {
-            "id": str(uuid.uuid4()),
+            "id": instance_id,
             "name": name,
             "token": token or secrets.token_hex(16).upper(),
             "integration": integration,
@@ -162,7 +163,7 @@ class Store:
                 db.execute(f"INSERT INTO instances ({columns}) VALUES ({marks})", values)  # noqa: S608
         except sqlite3.IntegrityError as error:
             raise NameTaken(name) from error
-        instance = self.get(values["id"])
+        instance = self.get(instance_id)
         assert instance is not None
         return instance
 

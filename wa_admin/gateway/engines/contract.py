@@ -7,8 +7,8 @@ Events are plain dictionaries, since they cross a pipe as JSON:
     {"event": "state", "state": "connecting|open|close", "reason": REASONS or None,
      "number"?, "lid"?, "profile_name"?, "platform"?, "ban_seconds"?}
     {"event": "message", "id", "chat", "chat_alt", "sender", "sender_alt", "from_me", "group",
-     "push_name", "at", "type", "text"?}            "at" is Unix seconds; JIDs as text, "" when unknown;
-                                                    "type" in WhatsApp's words: conversation, imageMessage, ...
+     "push_name", "at", "type", "text"?}      "at" is Unix seconds; JIDs as text, "" when unknown; "type" in
+                                              WhatsApp's words: conversation, imageMessage, ...
     {"event": "receipt", "ids": [str], "type": "delivered|read|played|sent|failed", "chat", "at"}
     {"event": "profile", "profile_name": str}
     {"event": "log", "level": "debug|info|warning|error", "text": str}      redacted by the engine

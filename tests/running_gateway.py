@@ -1,0 +1,173 @@
+"""A real gateway process for tests: started on a free port, stopped or killed at will."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[1]
+READY = re.compile(r"gateway ready on http://[^ ]*:(\d+)")
+
+
+class RunningGateway:
+    """`python -m wa_admin.gateway` on `data_dir`; after stop() or kill(), start() takes the same port again."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        engine: str = "simulator",
+        speed: float = 20,
+        port: int | None = None,
+        key: str = "test-gateway-key",
+        start: bool = True,
+    ) -> None:
+        self.data_dir = Path(data_dir)
+        self.engine = engine
+        self.speed = speed
+        self.port = port or 0
+        self.key = key
+        self.log: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+        self.client = httpx.Client(headers={"apikey": key}, timeout=60, trust_env=False)
+        if start:
+            self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> None:
+        """Returns when it listens. Raises RuntimeError with its log when it does not within 20 s."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "wa_admin.gateway"],
+            cwd=ROOT,
+            env=self.environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._read_log, args=(self.process, ready), daemon=True).start()
+        if not ready.wait(20) or self.process.poll() is not None:
+            self.kill()
+            raise RuntimeError("the gateway did not start:\n" + "\n".join(self.log))
+        self.client.base_url = httpx.URL(self.url)
+
+    def environment(self) -> dict[str, str]:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+        return plain | {
+            "WA_DATA_DIR": str(self.data_dir),
+            "WA_GATEWAY_PORT": str(self.port),
+            "WA_GATEWAY_KEY": self.key,
+            "WA_ENGINE": self.engine,
+            "WA_SIMULATOR_SPEED": str(self.speed),
+        }
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(20)
+        self._close()
+        return code
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self._close()
+
+    def __enter__(self) -> RunningGateway:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.process and self.process.poll() is None:
+            self.stop()
+        self.client.close()
+
+    # What tests of a gateway do again and again
+
+    def create(self, name: str = "main", **more: Any) -> dict[str, Any]:
+        body = {"instanceName": name, "integration": "WHATSAPP-BAILEYS", **more}
+        response = self.client.post("/instance/create", json=body)
+        assert response.status_code == 201, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def link(self, name: str = "main", phone: str = "6281234567890") -> None:
+        """Connect, let the simulated phone scan, and wait until it is open."""
+        self.get("instance/connect", name)
+        self.simulate("scan", name, phone=phone)
+        self.wait_for_state("open", name)
+
+    def get(self, route: str, name: str = "main", **params: str) -> httpx.Response:
+        return self.client.get(f"/{route}/{quote(name, safe='')}", params=params)
+
+    def post(self, route: str, name: str = "main", **more: Any) -> httpx.Response:
+        return self.client.post(f"/{route}/{quote(name, safe='')}", **more)
+
+    def delete(self, route: str, name: str = "main") -> httpx.Response:
+        return self.client.delete(f"/{route}/{quote(name, safe='')}")
+
+    def simulate(self, act: str, name: str = "main", **details: Any) -> httpx.Response:
+        """Let the phone act; `sender` stands for "from"."""
+        if "sender" in details:
+            details["from"] = details.pop("sender")
+        response = self.client.post(f"/simulator/{quote(name, safe='')}/{act}", json=details)
+        assert response.status_code == 200, response.text
+        return response
+
+    def send(self, text: str, name: str = "main", to: str = "628111222333", **headers: str) -> httpx.Response:
+        return self.post("message/sendText", name, json={"number": to, "text": text}, headers=headers)
+
+    def received(self, name: str = "main") -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.get(f"/simulator/{quote(name, safe='')}/received").json()
+        return found
+
+    def state(self, name: str = "main") -> dict[str, Any]:
+        found: dict[str, Any] = self.get("instance/connectionState", name).json()["instance"]
+        return found
+
+    def wait_for_state(self, state: str, name: str = "main", seconds: float = 10) -> dict[str, Any]:
+        wait_until(lambda: self.state(name)["state"] == state, seconds)
+        return self.state(name)
+
+    def _read_log(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            self.log.append(line.rstrip())
+            if found := READY.search(line):
+                self.port = int(found[1])
+                ready.set()
+        ready.set()
+
+    def _close(self) -> None:
+        assert self.process is not None
+        if self.process.stderr:
+            self.process.stderr.close()
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
+    """Raises AssertionError when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
