@@ -1,0 +1,59 @@
+# Python 3.11 or newer and make are all that must be there. `make run` is the place to start.
+PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell $(name) -c \
+	'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)) python3)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+CHROMIUM := chromium chromium-browser google-chrome
+
+.PHONY: setup run demo test lint bench lock browser
+
+setup: .venv/ready
+
+run: .venv/ready
+	@$(BIN)/wa-admin up
+
+demo: export WA_ENGINE = simulator
+demo: export WA_DATA_DIR ?= instance/demo
+demo: .venv/ready
+	@$(BIN)/wa-admin up --sample
+
+test: .venv/ready-for-tests browser
+	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+
+lint: .venv/ready-for-tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -q --noconftest -p no:cacheprovider tests/test_layout.py
+
+bench: .venv/ready-for-tests
+	@$(BIN)/python -m bench
+
+lock: .venv/ready-for-tests
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links --group build pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--no-emit-find-links -c requirements.lock --group dev pyproject.toml -o requirements-dev.lock
+
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "wa-admin needs Python 3.11 or newer: install it, or say PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@echo "Setting up .venv (once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/ready-for-tests: requirements-dev.lock .venv/ready
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+browser: # for the tests in tests/browser
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	[ "$$(id -u)" = 0 ] && as_root= || as_root="sudo -n"; \
+	$$as_root true 2>/dev/null && command -v apt-get >/dev/null || \
+		{ echo "The browser tests need Chromium: apt install chromium fonts-liberation"; exit 1; }; \
+	echo "Installing Chromium for the browser tests (once) ..."; \
+	$$as_root apt-get update -qq && $$as_root apt-get install -qq -y chromium fonts-liberation >/dev/null
