@@ -10,7 +10,7 @@ from flask import Flask, current_app
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import config
+from . import config, log
 from .crypto import Vault
 from .extensions import babel, csrf, db, htmx, login_manager
 
@@ -50,6 +50,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.extensions["vault"] = Vault(settings.encryption_keys)
+    log.follow_requests(app)  # first of all hooks, so that a refusal has an id too
     db.init_app(app)
     csrf.init_app(app)
     htmx.init_app(app)
