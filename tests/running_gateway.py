@@ -21,7 +21,7 @@ READY = re.compile(r"gateway ready on http://[^ ]*:(\d+)")
 
 
 class RunningGateway:
-    """`python -m wa_admin.gateway` on `data_dir`; after stop() or kill(), start() takes the same port again."""
+    """`python -m wa_admin.gateway` on `data_dir`; after stop() or kill(), start() takes the port again."""
 
     def __init__(
         self,
