@@ -1,0 +1,113 @@
+"""What the list of messages shows: its filters, how many lie in each, and what changed since it was drawn."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, or_, select
+
+from ..extensions import db
+from ..models import Attachment, Message, MessageStatus
+from ..models.message import ARRIVED, WAITING
+
+PAGE = 50
+COUNTED_UP_TO = 99
+# a list needs one line of a text, not 64 KB of it
+EXCERPT = 300
+
+FILTERS: dict[str, frozenset[MessageStatus]] = {
+    "waiting": WAITING,
+    "sent": ARRIVED | {MessageStatus.SENT},
+    "failed": frozenset({MessageStatus.FAILED, MessageStatus.EXPIRED}),
+    "uncertain": frozenset({MessageStatus.UNCERTAIN}),
+    "cancelled": frozenset({MessageStatus.CANCELLED}),
+}
+COUNTED = ("waiting", "failed", "uncertain")
+
+_COLUMNS = (
+    Message.id,
+    Message.recipient,
+    func.substr(Message.body, 1, EXCERPT).label("excerpt"),
+    Attachment.filename,
+    Message.source,
+    Message.status,
+    Message.created_at,
+    Message.rev,
+)
+
+
+@dataclass(frozen=True)
+class Board:
+    """Rows newest first; cursors are message ids: older than `older`, newer than `newer`; None at the ends.
+
+    `news` counts what has come since, up to one more than PAGE.
+    """
+
+    rows: Sequence[Row[Any]]
+    older: int | None = None
+    newer: int | None = None
+    news: int = 0
+
+    @property
+    def version(self) -> int:
+        """Changes when anything on the board does."""
+        return zlib.crc32(repr([(row.id, row.rev) for row in self.rows] + [self.news]).encode())
+
+    @property
+    def shown(self) -> str:
+        return ",".join(str(row.id) for row in self.rows)
+
+
+def page(workspace_id: int, chosen: str | None, *, before: int | None, after: int | None) -> Board:
+    """The newest messages of a filter, or those older than `before`, or the next ones newer than `after`."""
+    query = _rows(workspace_id, chosen).limit(PAGE + 1)
+    if after is not None:
+        rows = db.session.execute(query.where(Message.id > after).order_by(Message.id)).all()
+        some = rows[:PAGE][::-1]
+        return Board(some, _last(some), some[0].id if len(rows) > PAGE else None)
+    if before is not None:
+        query = query.where(Message.id < before)
+    rows = db.session.execute(query.order_by(Message.id.desc())).all()
+    some = rows[:PAGE]
+    is_first = before is None or not some
+    return Board(some, _last(some) if len(rows) > PAGE else None, None if is_first else some[0].id)
+
+
+def changed(workspace_id: int, chosen: str | None, shown: list[int], *, with_news: bool) -> Board:
+    """The same rows as they are now, and how many newer ones there are: one query, by primary key."""
+    wanted = Message.id.in_(shown)
+    if with_news:
+        news = select(Message.id).where(Message.workspace_id == workspace_id, _matches(chosen))
+        news = news.where(Message.id > max(shown, default=0)).order_by(Message.id).limit(PAGE + 1)
+        wanted = or_(wanted, Message.id.in_(news.scalar_subquery()))
+    query = _rows(workspace_id, None).where(wanted).order_by(Message.id.desc())
+    rows = db.session.execute(query).all()
+    known = set(shown)
+    return Board([row for row in rows if row.id in known], news=sum(row.id not in known for row in rows))
+
+
+def counts(workspace_id: int) -> dict[str, int]:
+    """How many messages need a look, by filter; never counts further than one past COUNTED_UP_TO."""
+    found = {}
+    for name in COUNTED:
+        some = select(Message.id).filter_by(workspace_id=workspace_id).where(_matches(name))
+        found[name] = (
+            db.session.scalar(select(func.count()).select_from(some.limit(COUNTED_UP_TO + 1).subquery())) or 0
+        )
+    return found
+
+
+def _rows(workspace_id: int, chosen: str | None) -> Any:
+    query = select(*_COLUMNS).outerjoin(Attachment, Message.attachment_id == Attachment.id)
+    return query.where(Message.workspace_id == workspace_id, _matches(chosen))
+
+
+def _matches(chosen: str | None) -> Any:
+    return Message.status.in_(sorted(FILTERS[chosen])) if chosen else Message.id > 0
+
+
+def _last(rows: Sequence[Row[Any]]) -> int | None:
+    return rows[-1].id if rows else None

@@ -1,0 +1,179 @@
+"""How wa-admin itself is doing, from the database and this machine alone: no gateway is asked."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from flask_babel import format_decimal, format_timedelta, ngettext
+from flask_babel import gettext as _
+from sqlalchemy import func, select, text
+
+from .. import clock, words
+from ..app import settings
+from ..extensions import db
+from ..models import Gateway, Lease, Message, WhatsAppSession
+from ..models.message import WAITING
+
+SLOW_DATABASE_MS = 250
+# the leader says so every few seconds: this long is several of its ticks missed
+LEASE_IS_DEAD_AFTER = timedelta(seconds=60)
+QUEUE_IS_STUCK_AFTER = timedelta(minutes=5)
+LOW_DISK_BYTES = 500 * 1024**2
+MISSED_CHECKS = 4
+
+
+@dataclass(frozen=True)
+class Check:
+    """`ok` is None while there is nothing to judge. `next_step` is empty when nothing needs doing."""
+
+    name: str
+    ok: bool | None
+    sentence: str
+    next_step: str = ""
+
+
+def look(workspace_id: int, now: datetime | None = None) -> list[Check]:
+    """Every part that a message depends on, in the order in which it would be missed."""
+    now = now or clock.now()
+    sessions = WhatsAppSession.of_workspace(workspace_id)
+    gateway = db.session.scalar(select(Gateway).order_by(Gateway.id).limit(1))
+    return [
+        _database(),
+        _scheduler(now),
+        _outbox(workspace_id, sessions, now),
+        _gateway(gateway, now),
+        _webhook(sessions, now),
+        _disk(settings().data_dir),
+        _versions(gateway),
+    ]
+
+
+def _database() -> Check:
+    name = _("Database")
+    begin = perf_counter()
+    db.session.execute(text("SELECT 1"))
+    took_ms = round(1000 * (perf_counter() - begin))
+    kind = "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
+    path = db.engine.url.database
+    if kind == "SQLite" and path and Path(path).exists():
+        sentence = _(
+            "%(kind)s answers in %(ms)s ms and takes %(size)s.",
+            kind=kind,
+            ms=took_ms,
+            size=_amount(Path(path).stat().st_size),
+        )
+    else:
+        sentence = _("%(kind)s answers in %(ms)s ms.", kind=kind, ms=took_ms)
+    if took_ms < SLOW_DATABASE_MS:
+        return Check(name, True, sentence)
+    return Check(name, False, sentence, _("That is slow. See what else keeps the disk of this machine busy."))
+
+
+def _scheduler(now: datetime) -> Check:
+    name = _("Scheduler")
+    start = _("Start it with `flask up`, or on its own with `flask scheduler run`. Messages wait until then.")
+    lease = db.session.scalar(select(Lease).order_by(Lease.renewed_at.desc()).limit(1))
+    if lease is None:
+        return Check(name, False, _("It has never run here."), start)
+    said = {"holder": lease.holder, "ago": _ago(lease.renewed_at, now)}
+    if now - lease.renewed_at > LEASE_IS_DEAD_AFTER:
+        return Check(name, False, _("Stopped: %(holder)s was last seen %(ago)s.", **said), start)
+    return Check(name, True, _("Runs as %(holder)s, last tick %(ago)s.", **said))
+
+
+def _outbox(workspace_id: int, sessions: list[WhatsAppSession], now: datetime) -> Check:
+    name = _("Outbox")
+    waiting = sum(one.waiting_count for one in sessions)
+    oldest = db.session.scalar(
+        select(func.min(Message.created_at)).filter_by(workspace_id=workspace_id).where(_is_waiting())
+    )
+    if oldest is None:
+        return Check(name, True, _("Empty: nothing waits."))
+    sentence = ngettext(
+        "%(num)s message waits, for %(time)s.",
+        "%(num)s messages wait, the oldest for %(time)s.",
+        max(waiting, 1),
+        time=format_timedelta(now - oldest),
+    )
+    if not any(one.can_send for one in sessions):
+        step = _("They leave by themselves once a session is connected and not paused. See the session page.")
+        return Check(name, None, sentence, step)
+    if now - oldest > QUEUE_IS_STUCK_AFTER:
+        step = _("The session is connected, so they should be leaving: check the scheduler and the gateway.")
+        return Check(name, False, sentence, step)
+    return Check(name, True, sentence)
+
+
+def _is_waiting() -> Any:
+    return Message.status.in_(sorted(WAITING))
+
+
+def _gateway(gateway: Gateway | None, now: datetime) -> Check:
+    name = _("Gateway")
+    if gateway is None:
+        return Check(name, None, _("None is known yet."), _("Start wa-admin with `flask up`, which adds it."))
+    if gateway.failing_since is not None:
+        sentence = _("Out of order for %(time)s.", time=format_timedelta(now - gateway.failing_since))
+        return Check(name, False, sentence, str(words.sentence_of(gateway.failure or "gateway_unreachable")))
+    if gateway.checked_at is None:
+        step = _("The scheduler asks it within a minute of its start.")
+        return Check(name, None, _("It has not been asked yet."), step)
+    sentence = _(
+        "Answered in %(ms)s ms, %(ago)s.",
+        ms=format_decimal(gateway.latency_ms or 0),
+        ago=_ago(gateway.checked_at, now),
+    )
+    if now - gateway.checked_at > MISSED_CHECKS * timedelta(seconds=settings().health_check_seconds):
+        return Check(name, None, sentence, _("That was too long ago to be sure: check the scheduler."))
+    return Check(name, True, sentence)
+
+
+def _webhook(sessions: list[WhatsAppSession], now: datetime) -> Check:
+    """Events arrive only while a phone is linked, so their silence alone is no fault."""
+    name = _("Events from the gateway")
+    heard = max((one.last_event_at for one in sessions if one.last_event_at), default=None)
+    linked = any(one.is_connected for one in sessions)
+    if heard is None and not linked:
+        return Check(name, None, _("None yet: they begin when a phone is linked."))
+    if heard is None:
+        step = _("Delivery ticks cannot arrive. Restart the session; that installs the webhook again.")
+        return Check(name, False, _("A phone is linked, but no event has ever come."), step)
+    return Check(name, True, _("The last one came %(ago)s.", ago=_ago(heard, now)))
+
+
+def _disk(data_dir: Path) -> Check:
+    name = _("Disk")
+    usage = shutil.disk_usage(data_dir)
+    sentence = _("%(free)s of %(total)s free.", free=_amount(usage.free), total=_amount(usage.total))
+    if usage.free > LOW_DISK_BYTES:
+        return Check(name, True, sentence)
+    step = _("Make room: once the disk is full, no message can be accepted.")
+    return Check(name, False, sentence, step)
+
+
+def _versions(gateway: Gateway | None) -> Check:
+    ours = {"wa": version("wa-admin"), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    sentence = _("wa-admin %(wa)s on Python %(python)s and SQLite %(sqlite)s.", **ours)
+    if gateway is not None and gateway.version:
+        sentence += " " + _("Gateway %(version)s.", version=gateway.version)
+    return Check(_("Versions"), True, sentence)
+
+
+def _ago(then: datetime, now: datetime) -> str:
+    return format_timedelta(min(then - now, timedelta()), add_direction=True)
+
+
+def _amount(size_bytes: int) -> str:
+    size, units = float(size_bytes), ["KB", "MB", "GB", "TB"]
+    unit = "B"
+    while size >= 1024 and units:
+        size, unit = size / 1024, units.pop(0)
+    return f"{format_decimal(size, format='#,##0.#' if size < 10 else '#,##0')} {unit}"
