@@ -64,7 +64,7 @@ logging.getLogger().addHandler(logging.NullHandler())
 
 from neonize import events  # noqa: E402
 from neonize.client import NewClient  # noqa: E402
-from neonize.exc import NeonizeError, UploadError  # noqa: E402
+from neonize.exc import IsOnWhatsAppError, NeonizeError, UploadError  # noqa: E402
 from neonize.proto.Neonize_pb2 import JID  # noqa: E402
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # noqa: E402
@@ -76,7 +76,6 @@ from neonize.utils.enum import MediaType  # noqa: E402
 from PIL import Image  # noqa: E402  (comes with neonize)
 
 OPENING = ("Connected", "KeepAliveRestored")
-LOSING = ("Disconnected", "KeepAliveTimeout")
 
 # Each failed first connect leaves a file descriptor open, so at some point a new process is the cheaper one.
 MOST_DIALS = 50
@@ -129,7 +128,7 @@ class NeonizeEngine(Engine):
 
     def send_text(self, to: str, text: str) -> dict[str, Any]:
         # a str would go out as extendedTextMessage, with each @12345 in it a mention
-        return self._send(to, _message(conversation=text))
+        return self._send(to, _build(Message, conversation=text))
 
     def send_media(
         self,
@@ -143,21 +142,26 @@ class NeonizeEngine(Engine):
         self._require_open()
         _jid(to)
         if kind == "image":
-            content = ImageMessage(mimetype=mimetype, caption=caption, **_look_of(data))
-            content.MergeFrom(ImageMessage(**self._upload(data, MediaType.MediaImage)))
-            return self._send(to, _message(imageMessage=content))
+            look = _look_of(data)
+            uploaded = self._upload(data, MediaType.MediaImage)
+            image = _build(ImageMessage, mimetype=mimetype, caption=caption, **look, **uploaded)
+            return self._send(to, Message(imageMessage=image))
         if kind == "document":
-            content = DocumentMessage(mimetype=mimetype, caption=caption, fileName=filename, title=filename)
-            content.MergeFrom(DocumentMessage(**self._upload(data, MediaType.MediaDocument)))
-            return self._send(to, _message(documentMessage=content))
+            named = {"mimetype": mimetype, "caption": caption, "fileName": filename, "title": filename}
+            uploaded = self._upload(data, MediaType.MediaDocument)
+            return self._send(to, Message(documentMessage=_build(DocumentMessage, **named, **uploaded)))
         raise EngineError("unsupported", f"the {self.name} engine sends images and documents")
 
     def check(self, numbers: list[str]) -> list[dict[str, Any]]:
         if not all(re.fullmatch(r"[0-9]{5,20}", number) for number in numbers):
             raise EngineError("bad_request", "a number is 5 to 20 digits")
         self._require_open()
-        with _failures():
+        try:
             answers = {answer.Query.lstrip("+"): answer for answer in self._client.is_on_whatsapp(*numbers)}
+        except IsOnWhatsAppError as error:
+            if str(error) != "Function returned nothing.":  # what it says when none of them is there
+                raise failure(str(error)) from None
+            answers = {}
         return [checked(number, answers.get(number)) for number in numbers]
 
     def logout(self) -> None:
@@ -185,9 +189,8 @@ class NeonizeEngine(Engine):
         inbox = self._inbox
         # neonize keeps bound methods weakly and plain functions for good
         client.qr(lambda client, code: inbox.put(("code", code.decode())))
-        client._NewClient__onLoginStatus = lambda uuid, word: inbox.put(
-            ("word", ctypes.string_at(word).decode())
-        )
+        # how a link attempt ends is no event; the method that hears of it prints an address
+        client._NewClient__onLoginStatus = lambda uuid, at: inbox.put(("word", ctypes.string_at(at).decode()))
         for name in (*OPENING, *TRANSLATIONS):
             client.event(getattr(events, f"{name}Ev"))(lambda client, event: inbox.put(("event", event)))
         return client
@@ -256,11 +259,12 @@ class NeonizeEngine(Engine):
             self._tell(account)
             self._look_for_profile(0)
             return
-        if name in LOSING:
-            self._login.lost(now)
         if name == "LoggedOut":
             self._login_store.forget_login()
-        if told := event_of(event):
+        told = event_of(event)
+        if told and told.get("reason") == "network":
+            self._login.lost(now)
+        if told:
             self._tell(told)
 
     def _take_failure(self, text: str, now: float) -> None:
@@ -342,9 +346,9 @@ def _jid(to: str) -> JID:
     return JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
 
 
-def _message(**content: Any) -> Message:
+def _build(message: Any, **content: Any) -> Any:
     try:
-        return Message(**content)
+        return message(**content)
     except UnicodeEncodeError:
         raise EngineError("bad_request", "the text is not valid Unicode") from None
 
