@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import db
@@ -14,6 +14,11 @@ class Role(StrEnum):
     SUPERVISOR = "supervisor"  # looks
     OPERATOR = "operator"  # sends and links
     ADMIN = "admin"  # keeps users, keys and gateways
+
+    def includes(self, other: Role) -> bool:
+        """Whether this role may do what the other one may."""
+        ranks = list(Role)
+        return ranks.index(self) >= ranks.index(other)
 
 
 class User(db.Model):
@@ -32,6 +37,11 @@ class User(db.Model):
     is_active: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[Moment]
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @classmethod
+    def exists(cls) -> bool:
+        """Whether anybody has been set up yet."""
+        return db.session.scalar(select(cls.id).limit(1)) is not None
 
 
 class LoginSession(db.Model):

@@ -1,0 +1,31 @@
+"""Text that people type: one visible line, or a sentence that says what is wrong with it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from flask_babel import lazy_gettext as _l
+
+from .refusal import Refusal
+
+# marks that turn the reading order of what follows: a name with one can imitate another
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class UnfitText(Refusal):
+    code = "unfit_text"
+    status = 422
+
+
+def line(text: str | None, longest: int, *, field: str) -> str:
+    """The text as one line without space around it. Raises UnfitText when empty, too long or not one line."""
+    text = unicodedata.normalize("NFC", text or "").strip()
+    if not text:
+        raise UnfitText(_l("Fill this in."), field=field)
+    if len(text) > longest:
+        raise UnfitText(_l("Use at most %(count)s characters.", count=longest), field=field)
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in TURNS for char in text):
+        raise UnfitText(_l("Leave out line breaks, tabs and invisible control characters."), field=field)
+    if all(unicodedata.category(char) in ("Cf", "Zs", "Mn") for char in text):
+        raise UnfitText(_l("Use at least one visible character."), field=field)
+    return text
