@@ -11,7 +11,7 @@ import re
 import secrets
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -37,6 +37,12 @@ def set_up(log_format: str, level: int = logging.INFO) -> None:
     logging.captureWarnings(True)
     for name, its_level in QUIET.items():
         logging.getLogger(name).setLevel(its_level)
+
+
+def give_up(reason: object) -> NoReturn:
+    """One line, and the exit code that says: starting me again will not help."""
+    print(f"wa-admin: {reason}", file=sys.stderr, flush=True)
+    raise SystemExit(2)
 
 
 def follow_requests(app: Flask) -> None:

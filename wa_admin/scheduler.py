@@ -1,0 +1,172 @@
+"""The timetable: what is done how often. It decides nothing itself; every duty is a service's function.
+
+One process follows it at a time. A second one stands by and takes over when the first ends, however it
+ends; should two ever run at once, no harm is done, since each duty claims its rows.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
+
+from . import clock, config, log
+from .app import create_app
+from .extensions import db, writing
+from .models import Lease
+from .services import gateways, outbox, watch
+
+LEASE = "scheduler"
+FINISH_WITHIN_SECONDS = 10.0
+TROUBLE_AFTER = 3  # failures of one duty in a row
+
+logger = logging.getLogger("wa_admin.scheduler")
+
+Duty = Callable[[], object]
+
+
+def timetable(stop: Callable[[], bool], health_check_seconds: float) -> list[tuple[str, float, Duty]]:
+    """Each duty: its name, the seconds between two runs, and what is run."""
+    return [
+        ("outbox.drain", 0.5, lambda: outbox.drain(stop)),
+        ("outbox.settle_leases", 15, outbox.settle_leases),
+        ("outbox.expire", 15, outbox.expire),
+        ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
+        ("watch.expire_codes", 2, watch.expire_codes),
+        ("watch.reconnect_due", 5, watch.reconnect_due),
+        ("watch.reconcile", health_check_seconds, watch.reconcile),
+    ]
+
+
+def main() -> None:
+    try:
+        app = create_app()
+    except config.BadSetting as error:
+        log.give_up(error)
+    log.set_up(app.config["SETTINGS"].log_format)
+    run(app)
+
+
+def run(app: Flask) -> None:
+    """Stand by until no other scheduler leads, then follow the timetable until SIGTERM or SIGINT."""
+    settings = app.config["SETTINGS"]
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        with _leadership(settings.data_dir / "scheduler.lock"):
+            Leader(app).lead(settings.health_check_seconds)
+    except SystemExit:
+        logger.info("scheduler stopped")
+
+
+class Leader:
+    """Runs the duties, each on a thread and in an application context of its own."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._is_stopping = False
+        self._running: set[str] = set()
+        self._failures: Counter[str] = Counter()  # in a row
+
+    def lead(self, health_check_seconds: float) -> None:
+        """Follow the timetable until SystemExit; what is in flight then may finish."""
+        duties = timetable(lambda: self._is_stopping, health_check_seconds)
+        duties.append(("renew_lease", 5, self._renew_lease))
+        scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"default": ThreadPoolExecutor(len(duties))},
+            # a duty that is late runs late: the default drops it after one second
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        for name, seconds, duty in duties:
+            scheduler.add_job(
+                self._run, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
+            )
+        try:
+            scheduler.start()
+            logger.info("scheduler leads")
+            while True:
+                time.sleep(3600)
+        finally:
+            self._is_stopping = True
+            scheduler.shutdown(wait=False)
+            self._finish()
+
+    def _run(self, name: str, duty: Duty) -> None:
+        if self._is_stopping:
+            return
+        self._running.add(name)
+        began = time.monotonic()
+        try:
+            with self._app.app_context():
+                duty()
+        except Exception:
+            self._note_failure(name)
+        else:
+            if failures := self._failures.pop(name, 0):
+                logger.info("%s works again, after %d failures", name, failures)
+        finally:
+            self._running.discard(name)
+            logger.debug("%s took %.3f s", name, time.monotonic() - began)
+
+    def _note_failure(self, name: str) -> None:
+        """With its traceback, but not twice a second for ever."""
+        self._failures[name] += 1
+        count = self._failures[name]
+        if count in (1, 10, 100) or count % 1000 == 0:
+            logger.exception("%s failed, for time number %d in a row", name, count)
+
+    def _renew_lease(self) -> None:
+        """Say that the timetable is followed, and by whom; not while a duty keeps failing."""
+        if any(count >= TROUBLE_AFTER for count in self._failures.values()):
+            return
+        with writing():
+            lease = db.session.get(Lease, LEASE) or Lease(name=LEASE)
+            lease.holder, lease.renewed_at = f"{socket.gethostname()}:{os.getpid()}", clock.now()
+            db.session.add(lease)
+
+    def _finish(self) -> None:
+        deadline = time.monotonic() + FINISH_WITHIN_SECONDS
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._running:
+            logger.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
+            os._exit(1)  # threads that wait for a gateway would hold us up
+        with self._app.app_context():
+            gateways.close_all()
+            db.engine.dispose()
+
+
+@contextmanager
+def _leadership(lock: Path) -> Iterator[None]:
+    """The kernel gives the lock back the moment its holder is gone; no child inherits the descriptor."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another scheduler leads: standing by")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _end(*_: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()
