@@ -102,9 +102,9 @@ def whatsapp_numbers(name):
     return jsonify(groups + [known[digits] | {"number": number} for number, digits in asked.items()])
 
 
-def _send(instance: Instance, content: dict[str, Any], kind: str, command: str, **args: Any) -> Any:
+def _send(instance: Instance, content: dict[str, Any], message_type: str, command: str, **args: Any) -> Any:
     def describe(result: dict[str, Any]) -> dict[str, Any]:
-        return dialect.sent_message(result, content, kind, instance.id, instance.profile_name)
+        return dialect.sent_message(result, content, message_type, instance.id, instance.profile_name)
 
     session = gateway().supervisor.session(instance)
     message, replayed = gateway().sends.send(session, _reference(), describe, command, **args)
