@@ -2,7 +2,18 @@
 
 from alembic import context
 
+import wa_admin.models  # noqa: F401 - so that Base knows the tables
 from wa_admin.extensions import Base, db, writing_scope
+from wa_admin.models.types import UtcDateTime, Word
+
+
+def plain_type(kind: str, item: object, _: object) -> str | bool:
+    """Our column types as what the database sees, so that a revision needs no code of ours."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, Word):
+        return "sa.String(32)"
+    return False
 
 
 def run() -> None:
@@ -11,7 +22,7 @@ def run() -> None:
             connection=connection,
             target_metadata=Base.metadata,
             render_as_batch=True,  # SQLite changes a table by copying it
-            compare_type=True,
+            render_item=plain_type,
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -47,6 +47,7 @@ class Settings:
     send_interval_seconds: float
     poll_seconds: int
     health_check_seconds: int
+    silent_after_seconds: int
     log_format: str
 
     @property
@@ -100,6 +101,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         send_interval_seconds=env.number("WA_SEND_INTERVAL_SECONDS", 1.0, 0.0, 3600.0),
         poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),
         health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
+        silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )
     _refuse_open_http(settings)

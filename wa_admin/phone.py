@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import phonenumbers
+from flask_babel import lazy_gettext as _l
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+
+from .refusal import Refusal
 
 # A group id is digits of 16 and more (120363…), or the old form: creator's number, dash, Unix time.
 GROUP = re.compile(r"^(\d{16,}|\d{8,15}-\d{9,11})$")
@@ -15,12 +19,11 @@ USER_SERVERS = ("s.whatsapp.net", "c.us")
 LONGEST = 128
 
 
-class BadNumber(ValueError):
+class BadNumber(Refusal):
     """What was typed is not a number that can be used; the sentence says why."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+    def __init__(self, code: str, sentence: Any) -> None:
+        super().__init__(sentence, code=code, field="recipient")
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,11 @@ def recipient(typed: str, region: str) -> Recipient:
     name, _, server = text.partition("@")
     if server == "g.us" or (not server and GROUP.match(name)):
         if not GROUP.match(name):
-            raise BadNumber("bad_group_id", f"“{text}” is not a group id.")
+            raise BadNumber("bad_group_id", _l("“%(typed)s” is not a group id.", typed=text))
         return Recipient(f"{name}@g.us")
     if server == "lid":
         if not name.isdecimal():
-            raise BadNumber("bad_number", f"“{text}” is not a WhatsApp id.")
+            raise BadNumber("bad_number", _l("“%(typed)s” is not a WhatsApp id.", typed=text))
         return Recipient(f"{name}@lid")
     return Recipient(digits(text, region))
 
@@ -57,21 +60,24 @@ def digits(typed: str, region: str) -> str:
     text = _cleaned(typed)
     name, _, server = text.partition("@")
     if server == "g.us" or GROUP.match(name):
-        raise BadNumber("group_id", "This is the id of a group, not the number of a person.")
+        raise BadNumber("group_id", _l("This is the id of a group, not the number of a person."))
     if server and server not in USER_SERVERS:
-        raise BadNumber("bad_number", f"“{text}” is not a phone number.")
+        raise BadNumber("bad_number", _l("“%(typed)s” is not a phone number.", typed=text))
     if server:
         # 62812…:7@s.whatsapp.net names one device of the account
         name = "+" + name.split(":")[0]
     if not re.fullmatch(r"[\d\s()+./\-\u2010-\u2015\u00a0]+", name):
         raise BadNumber(
-            "bad_number", f"“{text}” is not a phone number: use digits, such as 0812… or +62 812…."
+            "bad_number",
+            _l("“%(typed)s” is not a phone number: use digits, such as 0812… or +62 812….", typed=text),
         )
     bare = re.sub(r"\D", "", name)
     for candidate, fits in _readings(name, bare, region):
         if candidate is not None and fits(candidate):
             return phonenumbers.format_number(candidate, PhoneNumberFormat.E164)[1:]
-    raise BadNumber("bad_number", f"“{text}” has too few or too many digits for a phone number.")
+    raise BadNumber(
+        "bad_number", _l("“%(typed)s” has too few or too many digits for a phone number.", typed=text)
+    )
 
 
 def for_reading(number: str | None, region: str = "") -> str:
@@ -92,9 +98,9 @@ def masked(number: str | None) -> str:
 def _cleaned(typed: str) -> str:
     text = typed.strip()
     if not text:
-        raise BadNumber("number_missing", "Enter a phone number.")
+        raise BadNumber("number_missing", _l("Enter a phone number."))
     if len(text) > LONGEST or not text.isprintable():
-        raise BadNumber("bad_number", "This is not a phone number.")
+        raise BadNumber("bad_number", _l("This is not a phone number."))
     return text
 
 

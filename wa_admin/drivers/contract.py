@@ -7,7 +7,9 @@ webhooks to ours. It knows no database and no Flask. Everything that can go wron
     ├── Unreachable       it never left: no connection, no name, refused certificate
     ├── TimedOut          it may have left: the answer did not come in time
     ├── BadAnswer         it may have left: the answer makes no sense
+    ├── OutcomeUnknown    it may have left: the gateway itself lost track of it
     ├── BadKey            the gateway refuses our key
+    │   └── Unlicensed        it serves nobody until its owner activates it
     ├── InstanceNotFound  the gateway does not know the session
     ├── NotConnected      the session is not online, nothing left
     ├── NotOnWhatsApp     the recipient has no WhatsApp account
@@ -18,11 +20,15 @@ webhooks to ours. It knows no database and no Flask. Everything that can go wron
 
 from __future__ import annotations
 
+import builtins
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import httpx
 
 CAPABILITIES = (
     "qr",
@@ -70,9 +76,18 @@ class BadAnswer(GatewayError):
     may_have_left = True
 
 
+class OutcomeUnknown(GatewayError):
+    code = "outcome_unknown"
+    may_have_left = True
+
+
 class BadKey(GatewayError):
     code = "gateway_auth"
     permanent = True
+
+
+class Unlicensed(BadKey):
+    code = "gateway_unlicensed"
 
 
 class InstanceNotFound(GatewayError):
@@ -115,6 +130,7 @@ class State:
     word: str = ""
     number: str | None = None  # E.164 digits
     profile_name: str | None = None
+    ban_ends_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -230,8 +246,21 @@ class Driver(ABC):
     kind: ClassVar[str]
     label: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
+    hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
 
-    def close(self) -> None:
+    @abstractmethod
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        ca_file: str | None = None,
+    ) -> None:
+        """`transport` stands in for the network; `ca_file` is the CA of a gateway with a private
+        certificate. Raises ValueError for a URL that cannot be a gateway's."""
+
+    def close(self) -> None:  # noqa: B027  a driver without connections has nothing to do
         """Give back connections."""
 
     @abstractmethod
@@ -288,9 +317,9 @@ class Driver(ABC):
     def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str: ...
 
     @abstractmethod
-    def check_numbers(self, instance: str, numbers: list[str]) -> list[Checked]: ...
+    def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
 
     @abstractmethod
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> list[Seen]:
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
         """What a webhook says. Raises BadAnswer when the body is not this gateway's; what is merely unknown
         yields nothing."""

@@ -6,11 +6,11 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import db
+from ..extensions import Base
 from .types import Key, Moment, UtcDateTime
 
 
-class Event(db.Model):
+class Event(Base):
     """One line of a timeline: what happened, by whom. Holds no message text and no secret."""
 
     __tablename__ = "event"
@@ -31,7 +31,7 @@ class Event(db.Model):
     at: Mapped[Moment]
 
 
-class Lease(db.Model):
+class Lease(Base):
     """Who runs the scheduled jobs, and when it last said so."""
 
     __tablename__ = "lease"

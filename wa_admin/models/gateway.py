@@ -5,11 +5,11 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import db
+from ..extensions import Base
 from .types import Key, Moment, UtcDateTime
 
 
-class Gateway(db.Model):
+class Gateway(Base):
     """A process outside the panel that holds WhatsApp connections, and how it was at the last look."""
 
     __tablename__ = "gateway"

@@ -15,7 +15,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from ..extensions import db
+from .. import clock
+from ..crypto import new_token
+from ..extensions import Base
 from .session import WhatsAppSession
 from .types import Key, Moment, UtcDateTime, Word, one_of
 
@@ -39,7 +41,7 @@ ARRIVED = frozenset({MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.
 PROGRESS = [MessageStatus.SENT, MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.PLAYED]
 
 
-class Message(db.Model):
+class Message(Base):
     """What to say, and to whom. `recipient` is what is used, `typed` what was typed."""
 
     __tablename__ = "message"
@@ -82,7 +84,9 @@ class Message(db.Model):
     provider_id: Mapped[str | None] = mapped_column(String(128))
     error_code: Mapped[str | None] = mapped_column(String(40))
     error_detail: Mapped[str | None] = mapped_column(String(300))
+    reference: Mapped[str] = mapped_column(String(64), default=new_token)  # the same never leaves twice
     attempts: Mapped[int] = mapped_column(default=0)
+    queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not before, while queued
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # while sending
     valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -112,7 +116,7 @@ class Message(db.Model):
         return self.status not in WAITING
 
 
-class Attachment(db.Model):
+class Attachment(Base):
     """A file to send. Its bytes are dropped some days after the message has settled."""
 
     __tablename__ = "attachment"
@@ -133,7 +137,7 @@ class Outcome(StrEnum):
     UNCERTAIN = "uncertain"
 
 
-class Delivery(db.Model):
+class Delivery(Base):
     """One attempt to hand a message over; on disk before the first byte leaves."""
 
     __tablename__ = "delivery"
@@ -152,8 +156,8 @@ class Delivery(db.Model):
     error_detail: Mapped[str | None] = mapped_column(String(300))
 
 
-class Receipt(db.Model):
-    """What WhatsApp said afterwards. It may come before the answer of our own send: then `message_id` is empty."""
+class Receipt(Base):
+    """What WhatsApp said afterwards; `message_id` is empty while our own send is not answered yet."""
 
     __tablename__ = "receipt"
     __table_args__ = (UniqueConstraint("session_id", "provider_id", "kind", name="uq_receipt"),)
@@ -166,7 +170,7 @@ class Receipt(db.Model):
     at: Mapped[Moment]
 
 
-class DailyCount(db.Model):
+class DailyCount(Base):
     """Per session, day (UTC) and outcome: what charts read instead of counting messages."""
 
     __tablename__ = "daily_count"

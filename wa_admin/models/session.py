@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from ..extensions import db
+from ..extensions import Base, db
 from .gateway import Gateway
 from .types import Key, Moment, UtcDateTime, Word, one_of
 
@@ -54,6 +54,7 @@ class Look(StrEnum):
     PAUSED = "paused"  # connected, sending held by a person
     SILENT = "silent"
     RECONNECTING = "reconnecting"
+    NO_NETWORK = "no_network"  # the gateway is fine, WhatsApp cannot be reached
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     UNLINKED = "unlinked"
     QR_EXPIRED = "qr_expired"
@@ -99,7 +100,7 @@ LOOK_OF_REASON = {
 }
 
 
-class WhatsAppSession(db.Model):
+class WhatsAppSession(Base):
     """One WhatsApp account linked through one gateway.
 
     What is wanted (`is_active`, `paused_at`) and what is (`status`, `reason`) are apart. `rev` rises
@@ -142,6 +143,9 @@ class WhatsAppSession(db.Model):
     status_at: Mapped[Moment]
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # when, by the gateway's clock, the newest event about the state happened: older ones come too late
+    state_event_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ban_ends_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_proof_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_proof: Mapped[str | None] = mapped_column(String(16))  # delivery, message
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -182,6 +186,10 @@ class WhatsAppSession(db.Model):
             return Look.PAUSED if self.paused_at else Look.CONNECTED
         if self.status == Status.QR_PENDING:
             return Look.FINISHING if self.is_scanned else Look.WAITING_FOR_SCAN
+        if self.reason == Reason.NETWORK:
+            return Look.NO_NETWORK
+        if self.reason == Reason.STOPPED and self.linked_at is None:
+            return Look.NEVER_LINKED  # unlinked by a person here: the next step is to link
         if self.status == Status.CONNECTING and self.linked_at is None:
             return Look.FINISHING if self.is_scanned else Look.STARTING
         return LOOK_OF_REASON.get(self.reason, Look.RECONNECTING) if self.reason else Look.RECONNECTING

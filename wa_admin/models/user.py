@@ -6,7 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import db
+from ..extensions import Base, db
 from .types import Key, Moment, UtcDateTime, Word, one_of
 
 
@@ -21,7 +21,7 @@ class Role(StrEnum):
         return ranks.index(self) >= ranks.index(other)
 
 
-class User(db.Model):
+class User(Base):
     __tablename__ = "user"
     __table_args__ = (CheckConstraint(one_of("role", Role), name="ck_user_role"),)
 
@@ -44,7 +44,7 @@ class User(db.Model):
         return db.session.scalar(select(cls.id).limit(1)) is not None
 
 
-class LoginSession(db.Model):
+class LoginSession(Base):
     """One signed-in browser: the cookie holds the token, we hold its hash."""
 
     __tablename__ = "login_session"
@@ -59,7 +59,7 @@ class LoginSession(db.Model):
     agent: Mapped[str] = mapped_column(String(200))
 
 
-class LoginAttempt(db.Model):
+class LoginAttempt(Base):
     """Failed log-ins, by account and by address: what the throttle counts."""
 
     __tablename__ = "login_attempt"
@@ -70,7 +70,7 @@ class LoginAttempt(db.Model):
     at: Mapped[Moment]
 
 
-class SetupToken(db.Model):
+class SetupToken(Base):
     """Opens the first-run page once."""
 
     __tablename__ = "setup_token"
@@ -81,7 +81,7 @@ class SetupToken(db.Model):
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class ApiKey(db.Model):
+class ApiKey(Base):
     """Lets an app call the API. Shown once; only its hash is kept."""
 
     __tablename__ = "api_key"

@@ -3,11 +3,11 @@ from __future__ import annotations
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import db
+from ..extensions import Base
 from .types import Key, Moment
 
 
-class Workspace(db.Model):
+class Workspace(Base):
     """The tenant: a team, or one client company of an agency. The first one is made by the migration."""
 
     __tablename__ = "workspace"

@@ -1,0 +1,180 @@
+"""An application on a migrated database of its own, people to use it, and rows to look at."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+
+from wa_admin import clock, create_app
+from wa_admin.extensions import db, writing
+from wa_admin.models import Message, MessageStatus, Reason, Role, Status, WhatsAppSession
+from wa_admin.services import gateways, logins, users
+
+PASSWORD = "correct horse battery staple"
+
+
+def environment(data_dir: Path, **more: str) -> dict[str, str]:
+    return {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0", **more}
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory whose database went through every migration once; tests copy it."""
+    from flask_migrate import Migrate, upgrade
+
+    data_dir = tmp_path_factory.mktemp("migrated")
+    app = create_app(environment(data_dir))
+    Migrate(app, db, directory=app.config["MIGRATIONS"])
+    with app.app_context():
+        upgrade()
+        gateways.ensure()
+        add_people()
+        db.engine.dispose()
+    return data_dir
+
+
+def add_people() -> None:
+    """One of each role; argon2 is slow on purpose, so it runs once for all tests."""
+    for role in Role:
+        users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
+
+
+@pytest.fixture
+def data_dir(migrated: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "data"
+    shutil.copytree(migrated, copy)
+    return copy
+
+
+@pytest.fixture
+def make_app(data_dir: Path) -> Iterator[Callable[..., Flask]]:
+    made = []
+
+    def make(**more: str) -> Flask:
+        app = create_app(environment(data_dir, **more))
+        app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            gateways.close_all()
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Iterator[Flask]:
+    app = make_app()
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def workspace_id() -> int:
+    return 1
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def signed_in(app: Flask) -> Callable[[Role], FlaskClient]:
+    """A browser of somebody with this role."""
+
+    def sign_in(role: Role) -> FlaskClient:
+        client = app.test_client()
+        token = logins.log_in(f"{role}@example.com", PASSWORD, address="127.0.0.1", agent="test")
+        with client.session_transaction() as cookie:
+            cookie[logins.COOKIE_KEY] = token
+        return client
+
+    return sign_in
+
+
+@pytest.fixture
+def admin(signed_in: Callable[[Role], FlaskClient]) -> FlaskClient:
+    return signed_in(Role.ADMIN)
+
+
+@pytest.fixture
+def make_session(app: Flask) -> Callable[..., WhatsAppSession]:
+    """A session as if it had been linked before; the first one is the default."""
+
+    def make(name: str = "Support line", **columns: Any) -> WhatsAppSession:
+        now = clock.now()
+        values = {
+            "workspace_id": 1,
+            "gateway_id": gateways.of_workspace().id,
+            "name": name,
+            "name_key": name.casefold(),
+            "session_id": name.casefold().replace(" ", "_"),
+            "status": Status.CONNECTED,
+            "reason": None,
+            "linked_number": "6281234567890",
+            "linked_at": now - timedelta(days=9),
+            "connected_at": now - timedelta(hours=3),
+            "checked_at": now,
+            "status_at": now - timedelta(hours=3),
+            "is_default": WhatsAppSession.count(1) == 0,
+            "created_at": now - timedelta(days=9),
+            "updated_at": now,
+        }
+        with writing():
+            wa_session = WhatsAppSession(**{**values, **columns})
+            db.session.add(wa_session)
+        return wa_session
+
+    return make
+
+
+@pytest.fixture
+def connected(make_session: Callable[..., WhatsAppSession]) -> WhatsAppSession:
+    return make_session()
+
+
+@pytest.fixture
+def unlinked(make_session: Callable[..., WhatsAppSession]) -> WhatsAppSession:
+    return make_session(status=Status.DISCONNECTED, reason=Reason.NEVER_LINKED, linked_at=None, linked_number=None)
+
+
+@pytest.fixture
+def make_message(app: Flask) -> Callable[..., Message]:
+    """A message on record, in any state."""
+
+    def make(wa_session: WhatsAppSession, **columns: Any) -> Message:
+        now = clock.now()
+        values = {
+            "workspace_id": 1,
+            "session_id": wa_session.id,
+            "session_name": wa_session.name,
+            "typed": "0812-9999-8888",
+            "recipient": "6281299998888",
+            "body": "Halo!",
+            "source": "key:orders-api",
+            "status": MessageStatus.QUEUED,
+            "next_at": now,
+            "created_at": now,
+            "status_at": now,
+        }
+        with writing():
+            message = Message(**{**values, **columns})
+            db.session.add(message)
+        return message
+
+    return make

@@ -1,0 +1,30 @@
+"""Where gateways call back."""
+
+from flask import Blueprint, abort, current_app, request
+
+from ..drivers.contract import BadAnswer
+from ..extensions import csrf
+from ..services import events, gateways
+from .access import public
+
+bp = Blueprint("hooks", __name__)
+csrf.exempt(bp)
+
+MAX_BODY_BYTES = 1024 * 1024
+
+
+@bp.post("/hooks/<int:gateway_id>/<secret>")
+@bp.post("/hooks/<int:gateway_id>/<secret>/<event>")
+@public
+def receive(gateway_id, secret, event=None):
+    gateway = gateways.by_hook(gateway_id, secret)
+    if gateway is None:
+        abort(404)
+    request.max_content_length = MAX_BODY_BYTES
+    try:
+        seen = gateways.driver(gateway).read_events(request.headers, request.get_data())
+    except BadAnswer as error:
+        current_app.logger.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
+        abort(400)
+    events.take_in(gateway, seen)
+    return "", 200

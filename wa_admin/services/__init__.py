@@ -1,0 +1,1 @@
+"""Verbs: they own the transaction, keep the invariants, and are the only callers of drivers."""

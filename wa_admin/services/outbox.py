@@ -1,0 +1,325 @@
+"""Accept messages and answer for them: once `send` has returned, a message is never lost.
+
+queued ─> sending ─> sent ─> delivered ─> read ─> played
+  └─> cancelled, expired      (`deliveries` hands over, `progress` moves)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import delete, select, update
+
+from .. import clock, phone
+from ..app import settings
+from ..crypto import new_token
+from ..extensions import db, writing
+from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
+from ..models.message import WAITING
+from ..refusal import Refusal
+from . import progress, sessions, timeline
+from .attachments import NewAttachment
+
+TEXT_LENGTH = 4096
+KEY_LENGTH = 255
+LONGEST_VALIDITY_SECONDS = 30 * 86400
+
+
+class MessageNotFound(Refusal):
+    code = "message_not_found"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(_l("There is no such message."))
+
+
+class KeyReused(Refusal):
+    code = "idempotency_key_reused"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            _l("This key was used for a different message already. Use a new key for a new message."),
+            field="key",
+        )
+
+
+class WrongState(Refusal):
+    code = "wrong_state"
+    status = 409
+
+    def __init__(self, message: Message) -> None:
+        from ..words import word_of
+
+        super().__init__(_l("The message is already “%(status)s”.", status=word_of(message.status)))
+
+
+@dataclass(frozen=True)
+class Page:
+    """Newest first. `next_cursor` leads to older messages, `previous_cursor` to newer ones."""
+
+    items: list[Message]
+    next_cursor: int | None
+    previous_cursor: int | None
+
+
+# --- accepting -----------------------------------------------------------------------------------
+
+
+def send(
+    workspace_id: int,
+    to: str,
+    text: str,
+    *,
+    session_name: str | None = None,
+    attached: NewAttachment | None = None,
+    key: str | None = None,
+    valid_for_seconds: float | None = None,
+    source: str,
+) -> Message:
+    """Accept a message: it is on disk when this returns, and goes out when the session is connected.
+
+    The same `key` with the same content gives the same message back, for 30 days. Raises BadNumber,
+    SessionNotFound, SessionInactive, KeyReused, or a Refusal about a field.
+    """
+    recipient = phone.recipient(to, settings().default_region)
+    _check_text(text, attached)
+    _check_key(key)
+    now = clock.now()
+    valid_until = _valid_until(valid_for_seconds, now)
+    fingerprint = _fingerprint(session_name, recipient.address, text, attached) if key else None
+    with writing():
+        if key and (earlier := _by_key(workspace_id, key)) is not None:
+            if earlier.fingerprint != fingerprint:
+                raise KeyReused
+            return earlier
+        wa_session = sessions.to_send_from(workspace_id, session_name)
+        message = Message(
+            workspace_id=workspace_id,
+            session_id=wa_session.id,
+            session_name=wa_session.name,
+            typed=to.strip(),
+            recipient=recipient.address,
+            body=text,
+            source=source[:80],
+            idempotency_key=key,
+            fingerprint=fingerprint,
+            status=MessageStatus.QUEUED,
+            next_at=now,
+            valid_until=valid_until,
+            reference=new_token(),
+            queued_at=now,
+            created_at=now,
+            status_at=now,
+        )
+        if attached:
+            message.attachment = Attachment(**attached.columns(), created_at=now)
+        db.session.add(message)
+        progress.count_waiting(wa_session.id, +1)
+    return message
+
+
+def wait(message_id: int, seconds: float) -> Message:
+    """Look at a message until it has settled or the time is over."""
+    ends = time.monotonic() + seconds
+    pause = 0.05
+    while True:
+        db.session.rollback()  # a new look at what is true now
+        message = db.session.get_one(Message, message_id)
+        if message.is_settled or time.monotonic() + pause > ends:
+            return message
+        time.sleep(pause)
+        pause = min(pause * 1.5, 1.0)
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+def find(workspace_id: int, id: int) -> Message:
+    """Raises MessageNotFound."""
+    message = db.session.scalar(select(Message).filter_by(workspace_id=workspace_id, id=id))
+    if message is None:
+        raise MessageNotFound
+    return message
+
+
+def page(
+    workspace_id: int,
+    *,
+    status: MessageStatus | None = None,
+    cursor: int | None = None,
+    session_id: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """Messages older than `cursor`; a negative cursor means newer than its absolute value."""
+    query = select(Message).filter_by(workspace_id=workspace_id)
+    if status is not None:
+        query = query.filter_by(status=status)
+    if session_id is not None:
+        query = query.filter_by(session_id=session_id)
+    if cursor is not None and cursor < 0:
+        rows = list(
+            db.session.scalars(query.filter(Message.id > -cursor).order_by(Message.id).limit(limit + 1))
+        )
+        items = rows[:limit][::-1]
+        return Page(items, items[-1].id if items else None, -items[0].id if len(rows) > limit else None)
+    if cursor is not None:
+        query = query.filter(Message.id < cursor)
+    rows = list(db.session.scalars(query.order_by(Message.id.desc()).limit(limit + 1)))
+    items = rows[:limit]
+    older = items[-1].id if len(rows) > limit else None
+    return Page(items, older, -items[0].id if cursor is not None and items else None)
+
+
+# --- what a person decides -----------------------------------------------------------------------
+
+
+def cancel(workspace_id: int, id: int, *, actor: str) -> Message:
+    """Take back a message that has not left. Raises WrongState when it has."""
+    with writing():
+        message = find(workspace_id, id)
+        if not message.can_cancel:
+            raise WrongState(message)
+        progress.move(message, MessageStatus.CANCELLED, clock.now())
+        timeline.record(
+            message.session, "cancelled", workspace_id=workspace_id, actor=actor, message=message.id
+        )
+    return message
+
+
+def cancel_all(wa_session: WhatsAppSession, *, actor: str) -> int:
+    """Take back everything of a session that has not left; belongs into the caller's transaction."""
+    now = clock.now()
+    query = select(Message).filter_by(session_id=wa_session.id, status=MessageStatus.QUEUED)
+    waiting = list(db.session.scalars(query))
+    for message in waiting:
+        progress.move(message, MessageStatus.CANCELLED, now)
+    if waiting:
+        timeline.record(
+            wa_session, "cancelled", workspace_id=wa_session.workspace_id, actor=actor, count=len(waiting)
+        )
+    return len(waiting)
+
+
+def retry(workspace_id: int, id: int, *, actor: str) -> Message:
+    """Queue a message again that failed, expired or is uncertain; an uncertain one may then arrive twice."""
+    with writing():
+        message = find(workspace_id, id)
+        if not message.can_retry or message.session is None:
+            raise WrongState(message)
+        now = clock.now()
+        message.attempts, message.next_at, message.valid_until = 0, now, None
+        message.error_code = message.error_detail = message.provider_id = None
+        message.queued_at, message.reference = now, new_token()
+        progress.move(message, MessageStatus.QUEUED, now)
+        timeline.record(
+            message.session, "retried", workspace_id=workspace_id, actor=actor, message=message.id
+        )
+    return message
+
+
+def resend_as_new(workspace_id: int, id: int, *, source: str) -> Message:
+    """The same words to the same recipient as a message of its own."""
+    message = find(workspace_id, id)
+    attached = NewAttachment.copy_of(message.attachment) if message.attachment else None
+    return send(
+        workspace_id,
+        message.recipient,
+        message.body,
+        session_name=str(message.session_id) if message.session_id else None,
+        attached=attached,
+        source=source,
+    )
+
+
+def it_arrived(workspace_id: int, id: int, *, actor: str) -> Message:
+    """A person has seen that an uncertain message arrived."""
+    with writing():
+        message = find(workspace_id, id)
+        if message.status != MessageStatus.UNCERTAIN:
+            raise WrongState(message)
+        progress.move(message, MessageStatus.SENT, clock.now())
+        timeline.record(
+            message.session, "confirmed_by_person", workspace_id=workspace_id, actor=actor, message=message.id
+        )
+    return message
+
+
+def forget_old(now: datetime) -> int:
+    """Drop receipts nobody waits for, and the bytes of files that were sent a week ago."""
+    with writing():
+        orphans = delete(Receipt).where(Receipt.message_id.is_(None), Receipt.at < now - timedelta(days=2))
+        dropped = db.session.execute(orphans).rowcount  # type: ignore[attr-defined]
+        settled = select(Message.attachment_id).where(
+            Message.attachment_id.is_not(None),
+            Message.status.not_in(WAITING | {MessageStatus.UNCERTAIN}),
+            Message.status_at < now - timedelta(days=7),
+        )
+        db.session.execute(
+            update(Attachment)
+            .where(Attachment.id.in_(settled), Attachment.content != b"")
+            .values(content=b"")
+        )
+        db.session.execute(
+            update(Message)
+            .where(Message.idempotency_key.is_not(None), Message.created_at < now - timedelta(days=30))
+            .values(idempotency_key=None)
+        )
+    return dropped
+
+
+# --- fields --------------------------------------------------------------------------------------
+
+
+def _check_text(text: str, attached: NewAttachment | None) -> None:
+    if not text.strip() and attached is None:
+        raise Refusal(_l("Write a message."), code="message_missing", field="message")
+    if len(text) > TEXT_LENGTH:
+        raise Refusal(
+            _l("A message may have %(count)s characters at most.", count=TEXT_LENGTH),
+            code="message_too_long",
+            field="message",
+        )
+    if any(ord(letter) < 32 and letter not in "\n\r\t" for letter in text) or "\x7f" in text:
+        raise Refusal(
+            _l("The message holds control characters that WhatsApp cannot show."),
+            code="message_bad",
+            field="message",
+        )
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
+        raise Refusal(
+            _l("An idempotency key has 1 to %(count)s printable characters.", count=KEY_LENGTH),
+            code="key_bad",
+            field="key",
+        )
+
+
+def _valid_until(seconds: float | None, now: datetime) -> datetime | None:
+    if seconds is None:
+        return None
+    if not 1 <= seconds <= LONGEST_VALIDITY_SECONDS:
+        raise Refusal(
+            _l("A message may wait from 1 second to 30 days."),
+            code="valid_for_bad",
+            field="valid_for_seconds",
+        )
+    return now + timedelta(seconds=seconds)
+
+
+def _fingerprint(session_name: str | None, address: str, text: str, attached: NewAttachment | None) -> str:
+    """Of what was asked for, so that a changed default session does not make a repeat look new."""
+    content = hashlib.sha256(attached.content).hexdigest() if attached else None
+    parts = json.dumps([session_name, address, text, content])
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def _by_key(workspace_id: int, key: str) -> Message | None:
+    return db.session.scalar(select(Message).filter_by(workspace_id=workspace_id, idempotency_key=key))

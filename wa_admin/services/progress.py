@@ -1,0 +1,113 @@
+"""The one place where a message changes its status, and what WhatsApp's receipts do to it.
+
+All of it runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from ..extensions import db
+from ..models import Message, MessageStatus, Receipt, WhatsAppSession
+from ..models.message import PROGRESS, WAITING
+from . import stats, timeline
+
+
+def move(message: Message, status: MessageStatus, now: datetime) -> None:
+    """The one place where a message changes its status: counters follow in the same transaction."""
+    before = message.status
+    if before == status:
+        return
+    message.status, message.status_at = status, now
+    if status != MessageStatus.SENDING:
+        message.lease_until = None
+    if status == MessageStatus.SENT and message.sent_at is None:
+        message.sent_at = now
+    if message.session_id is None:
+        return
+    count_waiting(message.session_id, (status in WAITING) - (before in WAITING))
+    _count_uncertain(
+        message.session_id, (status == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
+    )
+    stats.count(message, before, status, now)
+
+
+def fail(message: Message, now: datetime) -> None:
+    move(message, MessageStatus.FAILED, now)
+    timeline.record(
+        message.session,
+        "failed",
+        workspace_id=message.workspace_id,
+        actor="gateway",
+        message=message.id,
+        failure=message.error_code,
+    )
+
+
+def take_receipt(wa_session: WhatsAppSession, provider_id: str, kind: str, at: datetime) -> None:
+    """What WhatsApp said of a message; kept even when our own send has not been answered yet.
+
+    Belongs into the caller's transaction.
+    """
+    known = select(Receipt.id).filter_by(session_id=wa_session.id, provider_id=provider_id, kind=kind)
+    if db.session.scalar(known) is not None:
+        return
+    message = db.session.scalar(
+        select(Message).filter_by(session_id=wa_session.id, provider_id=provider_id).limit(1)
+    )
+    db.session.add(
+        Receipt(
+            session_id=wa_session.id,
+            message_id=message.id if message else None,
+            provider_id=provider_id,
+            kind=kind,
+            at=at,
+        )
+    )
+    if message is not None:
+        _advance(message, kind, at)
+
+
+def _advance(message: Message, kind: str, at: datetime) -> None:
+    """A receipt moves a message forward, never back; a refusal counts while nothing better came."""
+    if kind == "failed":
+        if message.status in (MessageStatus.SENT, MessageStatus.SENDING, MessageStatus.UNCERTAIN):
+            message.error_code = "refused_by_whatsapp"
+            fail(message, at)
+        return
+    reached = MessageStatus(kind)
+    order = {status: place for place, status in enumerate(PROGRESS)}
+    if message.status == MessageStatus.FAILED and message.error_code != "refused_by_whatsapp":
+        return
+    if order[reached] > order.get(message.status, -1):
+        message.error_code = message.error_detail = None
+        message.sent_at = message.sent_at or at
+        move(message, reached, at)
+
+
+def apply_early_receipts(message: Message) -> None:
+    query = select(Receipt).filter_by(session_id=message.session_id, provider_id=message.provider_id)
+    for receipt in db.session.scalars(query.order_by(Receipt.at)).all():
+        receipt.message_id = message.id
+        _advance(message, receipt.kind, receipt.at)
+
+
+def count_waiting(session_id: int, change: int) -> None:
+    if change:
+        _bump(session_id, waiting_count=WhatsAppSession.waiting_count + change)
+
+
+def _count_uncertain(session_id: int, change: int) -> None:
+    if change:
+        _bump(session_id, uncertain_count=WhatsAppSession.uncertain_count + change)
+
+
+def _bump(session_id: int, **values: object) -> None:
+    db.session.execute(
+        update(WhatsAppSession)
+        .where(WhatsAppSession.id == session_id)
+        .values(**values)
+        .execution_options(synchronize_session=False)
+    )

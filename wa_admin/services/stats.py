@@ -1,0 +1,78 @@
+"""Counts per session and day, kept as messages move, so that no page counts messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ..extensions import db
+from ..models import DailyCount, Message, MessageStatus, WhatsAppSession
+from ..models.message import ARRIVED, WAITING
+
+
+@dataclass(frozen=True)
+class Today:
+    sent: int
+    delivered_percent: int | None  # of those sent today; None before the first
+    failed: int
+    waiting: int
+    oldest_waiting_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Day:
+    day: date
+    sent: int
+    failed: int
+
+
+def count(message: Message, before: MessageStatus, after: MessageStatus, now: datetime) -> None:
+    """Follow one move of a message, in the caller's transaction. Days are UTC."""
+    gone = ARRIVED | {MessageStatus.SENT}
+    sent = after in gone and before not in gone
+    delivered = after in ARRIVED and before not in ARRIVED
+    failed = after in (MessageStatus.FAILED, MessageStatus.EXPIRED)
+    if message.session_id is None or not (sent or delivered or failed):
+        return
+    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
+    changes = {"sent": int(sent), "delivered": int(delivered), "failed": int(failed)}
+    row = dialect.insert(DailyCount).values(session_id=message.session_id, day=now.date(), **changes)
+    db.session.execute(
+        row.on_conflict_do_update(
+            index_elements=["session_id", "day"],
+            set_={name: getattr(DailyCount, name) + change for name, change in changes.items()},
+        )
+    )
+
+
+def today(wa_session: WhatsAppSession, now: datetime) -> Today:
+    row = db.session.get(DailyCount, (wa_session.id, now.date()))
+    oldest = db.session.scalar(
+        select(func.min(Message.created_at)).where(
+            Message.session_id == wa_session.id, Message.status.in_(WAITING)
+        )
+    )
+    sent, delivered, failed = (row.sent, row.delivered, row.failed) if row else (0, 0, 0)
+    return summed_up(sent, delivered, failed, wa_session.waiting_count, oldest)
+
+
+def summed_up(sent: int, delivered: int, failed: int, waiting: int, oldest: datetime | None) -> Today:
+    # a delivery may belong to a message of yesterday
+    percent = min(100, round(100 * delivered / sent)) if sent else None
+    return Today(sent, percent, failed, waiting, oldest if waiting else None)
+
+
+def days(wa_session: WhatsAppSession, now: datetime, count: int = 14) -> list[Day]:
+    """The last `count` days, oldest first, days without messages included."""
+    first = now.date() - timedelta(days=count - 1)
+    query = select(DailyCount).where(DailyCount.session_id == wa_session.id, DailyCount.day >= first)
+    by_day = {row.day: row for row in db.session.scalars(query)}
+    result = []
+    for number in range(count):
+        day = first + timedelta(days=number)
+        row = by_day.get(day)
+        result.append(Day(day, row.sent if row else 0, row.failed if row else 0))
+    return result

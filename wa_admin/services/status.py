@@ -1,0 +1,146 @@
+"""The one place where a session's status moves, and what a gateway's word means for it.
+
+All of it runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import update
+
+from ..app import vault
+from ..drivers.contract import Code, State
+from ..extensions import db
+from ..models import NEEDS_A_LINK, NEEDS_A_PERSON, Reason, Status, WhatsAppSession
+from . import timeline
+
+DEFAULT_CODE_SECONDS = 45  # Evolution says nothing of a code's life; it replaces one after 45 s
+
+
+def move(
+    wa_session: WhatsAppSession, status: Status, reason: Reason | None, *, actor: str, now: datetime
+) -> bool:
+    """Bring the session to this status and write the line in its timeline; False when it was there."""
+    if status not in (Status.QR_PENDING, Status.CONNECTING):
+        _forget_code(wa_session)
+    if (wa_session.status, wa_session.reason) == (status, reason):
+        return False
+    if status == Status.CONNECTED and reason is None:
+        wa_session.reconnect_attempts = 0
+        wa_session.reconnect_at = None
+        wa_session.ban_ends_at = None
+        if wa_session.status != Status.CONNECTED:
+            wa_session.connected_at = now
+    if reason in NEEDS_A_PERSON:
+        wa_session.reconnect_at = None
+    if reason in NEEDS_A_LINK:
+        wa_session.linked_at = None
+    if status != wa_session.status:
+        wa_session.status_at = now
+    wa_session.status, wa_session.reason, wa_session.updated_at = status, reason, now
+    timeline.record(
+        wa_session,
+        "status",
+        workspace_id=wa_session.workspace_id,
+        actor=actor,
+        status=status,
+        reason=reason,
+    )
+    return True
+
+
+def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetime) -> None:
+    """Take over what the gateway says of the session. A word nobody knows changes nothing but its record."""
+    wa_session.gateway_word = state.word[:60]
+    if state.status is None:
+        return
+    status = Status(state.status)
+    reason = Reason(state.reason) if state.reason else None
+    if status == Status.CONNECTED:
+        _linked(wa_session, state, actor=actor, now=now)
+    elif status == Status.CONNECTING and wa_session.status == Status.QR_PENDING and reason is None:
+        if _has_live_code(wa_session, now) and not wa_session.is_scanned:
+            return  # gateways call a session that shows its code "connecting" as well
+    elif status == Status.DISCONNECTED and wa_session.reason == Reason.STOPPED:
+        return  # we did it ourselves; the gateway only confirms it
+    elif status == Status.DISCONNECTED and reason is None:
+        reason = _why_down(wa_session)
+    elif status == Status.QR_PENDING and not _has_live_code(wa_session, now):
+        status = Status.CONNECTING  # its code is on the way
+    if state.ban_ends_at:
+        wa_session.ban_ends_at = state.ban_ends_at
+    if not (status == Status.CONNECTED and wa_session.reason == Reason.SILENT):
+        move(wa_session, status, reason, actor=actor, now=now)
+
+
+def scanned(wa_session: WhatsAppSession, *, now: datetime) -> None:
+    """The phone has read the code; the login follows."""
+    wa_session.is_scanned = True
+    timeline.record(wa_session, "scanned", workspace_id=wa_session.workspace_id, actor="phone")
+    move(wa_session, Status.CONNECTING, None, actor="phone", now=now)
+
+
+def show_code(wa_session: WhatsAppSession, code: Code, *, now: datetime) -> None:
+    """Keep the code that waits for the phone, encrypted. One that has died already is not shown."""
+    lifetime = code.lifetime_seconds or DEFAULT_CODE_SECONDS
+    expires_at = code.expires_at or datetime.fromtimestamp(now.timestamp() + lifetime, now.tzinfo)
+    if wa_session.status == Status.CONNECTED or expires_at <= now:
+        return
+    if code.pairing_code:
+        wa_session.sealed_pairing_code = vault().seal(code.pairing_code)
+    if code.qr:
+        wa_session.sealed_qr = vault().seal(code.qr)
+        wa_session.qr_sequence = code.sequence or (wa_session.qr_sequence or 0) + 1
+        wa_session.qr_expires_at = expires_at
+        wa_session.qr_lifetime_seconds = lifetime
+    wa_session.is_scanned = False
+    wa_session.updated_at = now
+    move(wa_session, Status.QR_PENDING, None, actor="gateway", now=now)
+
+
+def proven(session_id: int, proof: str, at: datetime) -> None:
+    """Something came through: `proof` is delivery or message. An age, so `rev` stays."""
+    db.session.execute(
+        update(WhatsAppSession)
+        .where(WhatsAppSession.id == session_id)
+        .where((WhatsAppSession.last_proof_at.is_(None)) | (WhatsAppSession.last_proof_at < at))
+        .values(last_proof_at=at, last_proof=proof)
+    )
+
+
+def _linked(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetime) -> None:
+    if state.number and state.number != wa_session.linked_number:
+        wa_session.linked_number = state.number
+        wa_session.linked_at = None
+    if state.profile_name:
+        wa_session.profile_name = state.profile_name[:120]
+    if wa_session.linked_at is None:
+        wa_session.linked_at = now
+        timeline.record(
+            wa_session,
+            "linked",
+            workspace_id=wa_session.workspace_id,
+            actor=actor,
+            number=wa_session.linked_number,
+            wrong_number=wa_session.has_wrong_number,
+        )
+
+
+def _why_down(wa_session: WhatsAppSession) -> Reason:
+    """A gateway that says "closed" and no more: what we know already is better than nothing."""
+    if wa_session.reason in NEEDS_A_PERSON:
+        return wa_session.reason  # type: ignore[return-value]
+    if wa_session.linked_at is None:
+        return Reason.QR_EXPIRED if wa_session.qr_sequence else Reason.NEVER_LINKED
+    return Reason.NETWORK
+
+
+def _has_live_code(wa_session: WhatsAppSession, now: datetime) -> bool:
+    return wa_session.qr_expires_at is not None and wa_session.qr_expires_at > now
+
+
+def _forget_code(wa_session: WhatsAppSession) -> None:
+    wa_session.sealed_qr = wa_session.sealed_pairing_code = None
+    wa_session.qr_expires_at = wa_session.qr_sequence = wa_session.qr_lifetime_seconds = None
+    wa_session.is_scanned = False

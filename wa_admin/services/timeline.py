@@ -1,0 +1,147 @@
+"""What happened: one line per act or change, written in the transaction that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from .. import clock
+from ..extensions import db
+from ..models import Event, Status, WhatsAppSession
+
+SLOTS = 48
+SLOT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class Page:
+    """`next_cursor` leads to older lines, `previous_cursor` to newer ones; None where there are none."""
+
+    items: list[Event]
+    next_cursor: int | None
+    previous_cursor: int | None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The last 24 hours in half-hours, oldest first: up, degraded, down or none (no data)."""
+
+    slots: list[str]
+    up_percent: float | None
+    interruptions: int
+    down_seconds: int
+
+
+def record(
+    wa_session: WhatsAppSession | None,
+    kind: str,
+    *,
+    workspace_id: int,
+    actor: str,
+    status: str | None = None,
+    reason: str | None = None,
+    **detail: Any,
+) -> Event:
+    """Add one line; belongs into the transaction of the act. `detail` holds no text and no secret."""
+    event = Event(
+        workspace_id=workspace_id,
+        session_id=wa_session.id if wa_session else None,
+        session_name=wa_session.name if wa_session else None,
+        kind=kind,
+        actor=actor,
+        status=status,
+        reason=reason,
+        detail=detail,
+        at=clock.now(),
+    )
+    db.session.add(event)
+    return event
+
+
+def page(
+    workspace_id: int,
+    cursor: int | None = None,
+    session_id: int | None = None,
+    limit: int = 50,
+    kinds: Collection[str] | None = None,
+) -> Page:
+    """Lines older than `cursor`, newest first. A negative cursor means newer than its absolute value."""
+    query = select(Event).filter_by(workspace_id=workspace_id)
+    if session_id is not None:
+        query = query.filter_by(session_id=session_id)
+    if kinds is not None:
+        query = query.where(Event.kind.in_(kinds))
+    if cursor is not None and cursor < 0:
+        newer = query.filter(Event.id > -cursor).order_by(Event.id).limit(limit + 1)
+        rows = list(db.session.scalars(newer))
+        more_newer, items = len(rows) > limit, rows[:limit][::-1]
+        return Page(items, items[-1].id if items else None, -items[0].id if more_newer else None)
+    if cursor is not None:
+        query = query.filter(Event.id < cursor)
+    rows = list(db.session.scalars(query.order_by(Event.id.desc()).limit(limit + 1)))
+    items = rows[:limit]
+    older = items[-1].id if len(rows) > limit else None
+    return Page(items, older, -items[0].id if cursor is not None and items else None)
+
+
+def strip(wa_session: WhatsAppSession, now: datetime) -> Strip:
+    """How the session lived through the last 24 hours, from its changes of status."""
+    begin = now - SLOTS * SLOT
+    spans = _spans(wa_session, begin, now)
+    slots = [_worst(spans, begin + n * SLOT, begin + (n + 1) * SLOT) for n in range(SLOTS)]
+    seconds = {"up": 0.0, "degraded": 0.0, "down": 0.0}
+    for look, start, end in spans:
+        if look in seconds:
+            seconds[look] += (end - start).total_seconds()
+    known = sum(seconds.values())
+    return Strip(
+        slots=slots,
+        up_percent=100 * (seconds["up"] + seconds["degraded"]) / known if known else None,
+        interruptions=sum(1 for look, _, _ in spans if look == "down"),
+        down_seconds=int(seconds["down"]),
+    )
+
+
+def _spans(
+    wa_session: WhatsAppSession, begin: datetime, now: datetime
+) -> list[tuple[str, datetime, datetime]]:
+    """(up | degraded | down | none, from, to), joined where nothing changed."""
+    changes = select(Event.at, Event.status, Event.reason).where(
+        Event.session_id == wa_session.id, Event.kind == "status"
+    )
+    before = db.session.execute(
+        changes.where(Event.at < begin).order_by(Event.at.desc(), Event.id.desc()).limit(1)
+    ).first()
+    within = db.session.execute(changes.where(Event.at >= begin).order_by(Event.at, Event.id)).all()
+    look = _look(before.status, before.reason) if before else "none"
+    spans: list[tuple[str, datetime, datetime]] = []
+    since = begin
+    for at, status, reason in within:
+        following = _look(status, reason)
+        if following == look:
+            continue
+        if at > since:
+            spans.append((look, since, at))
+        look, since = following, at
+    spans.append((look, since, now))
+    return spans
+
+
+def _look(status: str | None, reason: str | None) -> str:
+    if reason == "never_linked":
+        return "none"
+    if status == Status.CONNECTED:
+        return "degraded" if reason else "up"
+    return "down"
+
+
+def _worst(spans: list[tuple[str, datetime, datetime]], start: datetime, end: datetime) -> str:
+    looks = {look for look, begin, finish in spans if begin < end and finish > start}
+    for look in ("down", "degraded", "up"):
+        if look in looks:
+            return look
+    return "none"

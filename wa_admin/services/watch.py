@@ -1,0 +1,275 @@
+"""Keeps sessions alive: compares what we believe with what gateways say, and reconnects what may be.
+
+Events make things fast; these duties make them true. Each claims its rows, so that running twice at
+once is harmless.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from .. import clock
+from ..app import settings
+from ..drivers.contract import (
+    BadKey,
+    Code,
+    Driver,
+    GatewayError,
+    InstanceNotFound,
+    State,
+    TimedOut,
+    Unreachable,
+)
+from ..extensions import db, writing
+from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
+from . import gateways, status, timeline
+
+CONNECTING_FOR_LONG = timedelta(minutes=3)
+UNCONFIRMED_FOR_LONG = timedelta(seconds=60)  # "connected" is not claimed on older news than this
+UNACKNOWLEDGED_FOR_LONG = timedelta(minutes=10)
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 15 * 60.0
+
+
+def reconcile() -> None:
+    """Ask every gateway for the live state of every active session, and mend a lost webhook."""
+    for gateway in db.session.scalars(select(Gateway).order_by(Gateway.id)).all():
+        _reconcile_gateway(gateway)
+    _age(clock.now())
+    _look_for_silence(clock.now())
+
+
+def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
+    """Ask the gateway for this session's state now. Raises GatewayError."""
+    id, rev = wa_session.id, wa_session.rev
+    began = time.monotonic()
+    try:
+        state = gateways.driver(wa_session.gateway).state(wa_session.session_id)
+    except InstanceNotFound:
+        state = State(Status.DISCONNECTED, _lost(wa_session), "not found")
+    latency_ms = int(1000 * (time.monotonic() - began))
+    now = clock.now()
+    gateways.answered(wa_session.gateway_id, latency_ms, None, now)
+    with writing():
+        current = db.session.get(WhatsAppSession, id)
+        # an event that came while we asked is newer than our answer
+        if current is not None and current.rev == rev:
+            status.heard(current, state, actor="check", now=now)
+        if state.status is not None:
+            _checked(id, now)
+    return wa_session
+
+
+def reconnect_due(jitter: Callable[[], float] = random.random) -> int:
+    """Reconnect what is down without a person being needed; how many were tried."""
+    tried = 0
+    for wa_session in _down(clock.now()):
+        if _claim_reconnect(wa_session, clock.now(), jitter):
+            _reconnect(wa_session)
+            tried += 1
+    return tried
+
+
+def expire_codes() -> None:
+    """End what waited for too long: a code nobody scanned, a login that never finished."""
+    now = clock.now()
+    overdue = select(WhatsAppSession).where(
+        WhatsAppSession.status.in_([Status.QR_PENDING, Status.CONNECTING])
+    )
+    for wa_session in db.session.scalars(overdue).all():
+        if _is_overdue(wa_session, now):
+            with writing():
+                _end_waiting(db.session.get(WhatsAppSession, wa_session.id), now)
+
+
+def _reconcile_gateway(gateway: Gateway) -> None:
+    driver = gateways.driver(gateway)
+    try:
+        began = time.monotonic()
+        version = _twice(driver.version)
+        gateways.answered(gateway.id, int(1000 * (time.monotonic() - began)), version, clock.now())
+        query = select(WhatsAppSession).filter_by(gateway_id=gateway.id, is_active=True)
+        for wa_session in db.session.scalars(query.order_by(WhatsAppSession.id)).all():
+            if wa_session.reason != Reason.NEVER_LINKED:
+                refresh(wa_session)
+                _mend_webhook(driver, wa_session)
+    except (Unreachable, TimedOut, BadKey) as error:
+        gateways.failed(gateway.id, error, clock.now())
+    except GatewayError:
+        return  # one odd answer proves nothing; the ages go on telling
+
+
+def _twice(ask: Callable[[], str]) -> str:
+    """A gateway that is just restarting deserves a second chance before it is called unreachable."""
+    try:
+        return ask()
+    except Unreachable:
+        time.sleep(1)
+        return ask()
+
+
+def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
+    if "set_webhook" not in driver.capabilities:
+        return
+    url = gateways.hook_url(wa_session.gateway)
+    try:
+        installed = driver.webhook(wa_session.session_id)
+        if installed is None or not installed.is_enabled or installed.url != url:
+            driver.set_webhook(wa_session.session_id, url)
+            with writing():
+                timeline.record(
+                    wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor="check"
+                )
+    except InstanceNotFound:
+        return
+
+
+def _lost(wa_session: WhatsAppSession) -> str | None:
+    """The gateway does not know the session any more: its login is gone with it."""
+    return None if wa_session.linked_at is None else Reason.LOGGED_OUT
+
+
+def _checked(session_id: int, now: datetime) -> None:
+    db.session.execute(update(WhatsAppSession).where(WhatsAppSession.id == session_id).values(checked_at=now))
+
+
+def _age(now: datetime) -> None:
+    """What nobody could confirm for a minute is not called connected."""
+    query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
+    for wa_session in db.session.scalars(query).all():
+        if wa_session.is_stale(now, _stale_after().total_seconds()):
+            with writing():
+                current = db.session.get_one(WhatsAppSession, wa_session.id)
+                status.move(current, Status.DISCONNECTED, Reason.GATEWAY_UNREACHABLE, actor="check", now=now)
+
+
+def _stale_after() -> timedelta:
+    return max(UNCONFIRMED_FOR_LONG, timedelta(seconds=2 * settings().health_check_seconds))
+
+
+def _look_for_silence(now: datetime) -> None:
+    query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
+    for wa_session in db.session.scalars(query).all():
+        silent = _is_silent(wa_session, now)
+        if silent and wa_session.reason is None:
+            _fall_silent(wa_session, now)
+        elif not silent and wa_session.reason == Reason.SILENT:
+            with writing():
+                current = db.session.get_one(WhatsAppSession, wa_session.id)
+                status.move(current, Status.CONNECTED, None, actor="check", now=now)
+
+
+def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
+    proofs = [at for at in (wa_session.last_proof_at, wa_session.connected_at) if at is not None]
+    last = max(proofs, default=wa_session.status_at)
+    if now - last > timedelta(seconds=settings().silent_after_seconds):
+        return True
+    oldest = db.session.scalar(
+        select(func.min(Message.sent_at)).where(
+            Message.session_id == wa_session.id,
+            Message.status == MessageStatus.SENT,
+            Message.sent_at > last,
+        )
+    )
+    return oldest is not None and now - oldest > UNACKNOWLEDGED_FOR_LONG
+
+
+def _fall_silent(wa_session: WhatsAppSession, now: datetime) -> None:
+    """Say so, and restart it once; a second silence without a proof in between is for a person."""
+    restarted = wa_session.silent_restart_at
+    proof = wa_session.last_proof_at
+    restart = restarted is None or (proof is not None and proof > restarted)
+    with writing():
+        current = db.session.get_one(WhatsAppSession, wa_session.id)
+        status.move(current, Status.CONNECTED, Reason.SILENT, actor="check", now=now)
+        if restart:
+            current.silent_restart_at = now
+            timeline.record(
+                current, "restarted_for_silence", workspace_id=current.workspace_id, actor="check"
+            )
+    driver = gateways.driver(wa_session.gateway)
+    if restart and "restart" in driver.capabilities:
+        try:
+            driver.restart(wa_session.session_id)
+        except GatewayError as error:
+            _note_failure(wa_session, error)
+
+
+def _down(now: datetime) -> list[WhatsAppSession]:
+    query = select(WhatsAppSession).where(
+        WhatsAppSession.is_active,
+        WhatsAppSession.linked_at.is_not(None),
+        WhatsAppSession.status == Status.DISCONNECTED,
+        (WhatsAppSession.reconnect_at.is_(None)) | (WhatsAppSession.reconnect_at <= now),
+    )
+    # one gateway that is down is one problem: its sessions come back with it
+    waits = NEEDS_A_PERSON | {Reason.GATEWAY_UNREACHABLE}
+    return [found for found in db.session.scalars(query).all() if found.reason not in waits]
+
+
+def _claim_reconnect(wa_session: WhatsAppSession, now: datetime, jitter: Callable[[], float]) -> bool:
+    """Exactly one process gets it; the next attempt is set before this one begins."""
+    id, attempts, rev = wa_session.id, wa_session.reconnect_attempts, wa_session.rev
+    longest = min(FIRST_RETRY_SECONDS * 3**attempts, LONGEST_RETRY_SECONDS)
+    wait = timedelta(seconds=longest * (0.5 + 0.5 * jitter()))
+    with writing():
+        claimed = db.session.execute(
+            update(WhatsAppSession)
+            .where(WhatsAppSession.id == id, WhatsAppSession.rev == rev)
+            .values(reconnect_attempts=attempts + 1, reconnect_at=now + wait, rev=rev + 1)
+        )
+    return claimed.rowcount == 1  # type: ignore[attr-defined]
+
+
+def _reconnect(wa_session: WhatsAppSession) -> None:
+    gateway = db.session.get_one(Gateway, wa_session.gateway_id)
+    try:
+        answer = gateways.driver(gateway).connect(wa_session.session_id)
+    except GatewayError as error:
+        _note_failure(wa_session, error)
+        return
+    now = clock.now()
+    with writing():
+        current = db.session.get(WhatsAppSession, wa_session.id)
+        if current is None:
+            return
+        if isinstance(answer, Code):
+            # the login is gone: showing codes to nobody helps nobody
+            status.move(current, Status.DISCONNECTED, Reason.LOGGED_OUT, actor="check", now=now)
+        else:
+            status.heard(current, answer, actor="check", now=now)
+
+
+def _note_failure(wa_session: WhatsAppSession, error: GatewayError) -> None:
+    if isinstance(error, Unreachable | BadKey):
+        gateways.failed(wa_session.gateway_id, error, clock.now())
+    with writing():
+        timeline.record(
+            wa_session,
+            "reconnect_failed",
+            workspace_id=wa_session.workspace_id,
+            actor="check",
+            failure=error.code,
+        )
+
+
+def _is_overdue(wa_session: WhatsAppSession, now: datetime) -> bool:
+    if wa_session.status == Status.CONNECTING:
+        return now - wa_session.status_at > CONNECTING_FOR_LONG
+    # the next code follows within a second or two; without one the set is over
+    ends = wa_session.qr_expires_at or wa_session.status_at
+    return now - ends > timedelta(seconds=10)
+
+
+def _end_waiting(wa_session: WhatsAppSession | None, now: datetime) -> None:
+    if wa_session is None or not _is_overdue(wa_session, now):
+        return
+    if wa_session.status == Status.QR_PENDING:
+        reason = Reason.QR_EXPIRED
+    else:
+        reason = wa_session.reason or Reason.NETWORK
+    status.move(wa_session, Status.DISCONNECTED, reason, actor="check", now=now)
