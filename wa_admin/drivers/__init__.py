@@ -1,0 +1,38 @@
+"""Our side of each gateway's HTTP. `DRIVERS` lists them by kind and is loaded when first asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+    from .contract import Driver
+
+DRIVERS: dict[str, type[Driver]]
+
+
+def make(
+    kind: str,
+    base_url: str,
+    key: str,
+    *,
+    transport: httpx.BaseTransport | None = None,
+    ca_file: str | None = None,
+) -> Driver:
+    """The driver for a gateway of this kind. Raises KeyError for a kind nobody wrote, ValueError for a bad
+    URL; `transport` and `ca_file` as in Driver."""
+    driver: type[Driver] = __getattr__("DRIVERS")[kind]
+    return driver(base_url, key, transport=transport, ca_file=ca_file)
+
+
+def __getattr__(name: str) -> Any:
+    # `flask --help` and the helper of app code come by here: they must not pay for httpx
+    if name != "DRIVERS":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .bundled import Bundled
+    from .evolution import Evolution
+
+    drivers: tuple[type[Driver], ...] = (Bundled, Evolution)
+    found = globals()["DRIVERS"] = {driver.kind: driver for driver in drivers}
+    return found

@@ -1,0 +1,64 @@
+"""Where a gateway may live: a host's addresses, and which of them no request ever goes to."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import httpcore
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# Where clouds tell a machine its secrets; link-local ones are refused as a whole
+METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254")))
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def look_up(host: str, port: int, seconds: float) -> list[str]:
+    """The addresses of a host, which may be one already. Raises httpcore.ConnectError, ConnectTimeout."""
+    if _address(host):
+        return [host]
+    found: Future[list[Any]] = Future()
+
+    def ask() -> None:
+        try:
+            found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            found.set_exception(error)
+
+    # a lookup cannot be interrupted, only left alone
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        rows = found.result(seconds)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout("the lookup of the name took too long") from error
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError("no such host") from error
+    return list(dict.fromkeys(row[4][0] for row in rows))
+
+
+def is_forbidden(text: str, allow_private: bool) -> bool:
+    """No gateway lives there: metadata services never, this machine and its networks unless they may."""
+    address = _unwrapped(_address(text))
+    if address is None or address.is_link_local or address.is_multicast or address in METADATA:
+        return True
+    return not (allow_private or address.is_global)
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _unwrapped(address: Address | None) -> Address | None:
+    """The IPv4 address inside an IPv6 one: ::ffff:127.0.0.1 is not seen as loopback by Python 3.11."""
+    if not isinstance(address, ipaddress.IPv6Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address

@@ -1,0 +1,44 @@
+"""The gateway that comes with wa-admin: Evolution's dialect, its quirks repaired, and a few fields more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from .contract import Code, State
+from .evolution import READ_SECONDS, Evolution, path_to
+from .evolution_events import moment, state_of
+
+
+class Bundled(Evolution):
+    """The bundled gateway. A reference travels as X-Reference, so no send leaves twice."""
+
+    kind = "bundled"
+    label = "Built in"
+    capabilities = Evolution.capabilities | {"ids_in_advance"}
+    settling_seconds = 0.0
+    has_true_clock = True
+
+    def pair(self, instance: str, phone: str) -> Code:
+        return self._paired(instance, self._connect(instance, number=phone))
+
+    def stop(self, instance: str) -> None:
+        self._call("POST", path_to("instance/stop", instance), seconds=READ_SECONDS)
+
+    def _has_login(self, instance: str) -> bool:
+        return self.state(instance).number is not None
+
+    def _naming(self, reference: str) -> dict[str, str] | None:
+        return {"X-Reference": reference}
+
+    def _state(self, said: dict[str, Any]) -> State:
+        state = state_of(said)
+        if state.status == "connecting" and said.get("qrcode"):
+            return replace(state, status="qr_pending")
+        return state
+
+    def _life(self, instance: str, code: str, said: dict[str, Any]) -> tuple[datetime | None, int | None]:
+        seconds = said.get("lifetimeSeconds")
+        lifetime = max(1, round(seconds)) if isinstance(seconds, int | float) else None
+        return moment(said.get("expiresAt")), lifetime

@@ -1,0 +1,341 @@
+"""Evolution API 2.x; its "instance" is our session."""
+
+from __future__ import annotations
+
+import builtins
+import time
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+import httpx
+
+from .. import clock
+from . import evolution_events
+from .contract import (
+    CAPABILITIES,
+    Attached,
+    BadAnswer,
+    Checked,
+    Code,
+    Driver,
+    GatewayError,
+    InstanceNotFound,
+    NotConnected,
+    Rejected,
+    Remote,
+    Seen,
+    State,
+    Unsupported,
+    Webhook,
+)
+from .evolution_events import number_of, state_of, text_of
+from .evolution_refusals import NameTaken, refusal
+from .http import Http
+
+READ_SECONDS = 10.0
+CONNECT_SECONDS = 15.0  # 2 s by themselves, up to 10 s with a pairing code
+CREATE_SECONDS = 20.0  # with a code it waits 5 s and more
+SEND_SECONDS = 35.0
+SEND_MEDIA_SECONDS = 60.0
+CODE_LIFE_SECONDS = 45
+
+
+class Evolution(Driver):
+    """Evolution API; its quirks are those of its contract, section 11."""
+
+    kind = "evolution"
+    label = "Evolution API"
+    capabilities = frozenset(CAPABILITIES) - {"ids_in_advance"}
+    # without REMOVE_INSTANCE and LOGOUT_INSTANCE: while such a webhook fails, Evolution deletes nothing
+    hook_events = frozenset(
+        {
+            "QRCODE_UPDATED",
+            "CONNECTION_UPDATE",
+            "STATUS_INSTANCE",
+            "INSTANCE_DELETE",
+            "MESSAGES_UPSERT",
+            "MESSAGES_UPDATE",
+            "SEND_MESSAGE",
+        }
+    )
+    # after its start it answers 404 for instances that it has: only the second 404 is believed
+    settling_seconds: ClassVar[float] = 2.0
+    # its date_time is local time with a Z
+    has_true_clock: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        ca_file: str | None = None,
+        pause: Callable[[float], object] = time.sleep,
+        now: Callable[[], datetime] = clock.now,
+    ) -> None:
+        self._http = Http(base_url, "apikey", key, refusal=refusal, transport=transport, ca_file=ca_file)
+        self._pause = pause
+        self._now = now
+        self._version = ""
+        self._first_seen: dict[str, tuple[bytes, datetime]] = {}
+
+    def close(self) -> None:
+        self._http.close()
+
+    def version(self) -> str:
+        """Reach it and check the key; its version, empty when only that cannot be had."""
+        self._call("POST", "/verify-creds", seconds=READ_SECONDS)
+        if not self._version:
+            try:
+                root = _object(self._call("GET", "/", seconds=READ_SECONDS))
+                self._version = str(root.get("version") or "")
+            except GatewayError:
+                return ""  # it asks the internet before it answers this, and may wait in vain
+        return self._version
+
+    def create(self, instance: str) -> None:
+        try:
+            self._create(instance)
+        except NameTaken:
+            self.state(instance)  # it is ours to use, unless it is just being deleted or the key is wrong
+
+    def connect(self, instance: str) -> Code | State:
+        return self._linking(instance, self._connect(instance))
+
+    def pair(self, instance: str, phone: str) -> Code:
+        if self.state(instance).status == "connecting":
+            return self._pair_anew(instance, phone)
+        return self._paired(instance, self._connect(instance, number=phone))
+
+    def state(self, instance: str) -> State:
+        said = _object(self._call("GET", path_to("instance/connectionState", instance), seconds=READ_SECONDS))
+        return self._state(_object(said.get("instance")))
+
+    def stop(self, instance: str) -> None:
+        raise Unsupported("Evolution goes offline only by unlinking")
+
+    def restart(self, instance: str) -> None:
+        try:
+            self._call("POST", path_to("instance/restart", instance), seconds=CONNECT_SECONDS)
+        except Rejected:
+            self._connect(instance)  # it restarts only what is not closed
+
+    def logout(self, instance: str) -> None:
+        """Unlink from the phone; one that is not linked is fine. Until Evolution is restarted the instance
+        reports no incoming message any more, so to link again, delete and create. Raises NotConnected when
+        WhatsApp is out of reach, as only WhatsApp can unlink."""
+        try:
+            said = self._call("DELETE", path_to("instance/logout", instance), seconds=READ_SECONDS)
+            if "already disconnected" in str(_object(said).get("response")):  # as of 2.4
+                raise NotConnected("already disconnected")
+        except NotConnected:
+            if self._has_login(instance):
+                raise
+
+    def delete(self, instance: str) -> None:
+        """Remove session and login; one that is not there is fine. Raises BadAnswer when it stays."""
+        try:
+            self._silence(instance)
+            self._call("DELETE", path_to("instance/delete", instance), seconds=READ_SECONDS)
+        except InstanceNotFound:
+            return
+        self._first_seen.pop(instance, None)
+        if not any(self._is_gone(instance) for _ in self._paced(10, 0.5)):
+            raise BadAnswer("the gateway said that the session is deleted, but it is still there")
+
+    def list(self) -> builtins.list[Remote]:
+        rows = _array(self._call("GET", "/instance/fetchInstances", seconds=READ_SECONDS))
+        return [
+            Remote(name, number_of(row.get("ownerJid")), text_of(row, "profileName"))
+            for row in map(_object, rows)
+            if (name := text_of(row, "name"))
+        ]
+
+    def webhook(self, instance: str) -> Webhook | None:
+        said = self._call("GET", path_to("webhook/find", instance), seconds=READ_SECONDS)
+        if said is None:
+            return None
+        hook = _object(said)
+        events = frozenset(filter(lambda event: isinstance(event, str), _array(hook.get("events") or [])))
+        return Webhook(text_of(hook, "url") or "", hook.get("enabled") is True, events)
+
+    def set_webhook(self, instance: str, url: str) -> None:
+        self._set_webhook(instance, enabled=True, events=sorted(self.hook_events), **_hook(url))
+
+    def send_text(self, instance: str, to: str, text: str, reference: str) -> str:
+        body = {"number": to, "text": text, "linkPreview": False}
+        return self._send("message/sendText", instance, body, reference, SEND_SECONDS)
+
+    def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str:
+        body = {
+            "number": to,
+            "mediatype": attached.kind,
+            "media": b64encode(attached.content).decode(),
+            "mimetype": attached.mimetype,
+            "fileName": attached.filename,
+        }
+        if caption:
+            body["caption"] = caption
+        return self._send("message/sendMedia", instance, body, reference, SEND_MEDIA_SECONDS)
+
+    def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
+        path = path_to("chat/whatsappNumbers", instance)
+        rows = _array(self._call("POST", path, body={"numbers": numbers}, seconds=SEND_SECONDS))
+        found = {text_of(row, "number"): row for row in map(_object, rows)}
+        if missing := [number for number in numbers if number not in found]:
+            raise BadAnswer(f"no answer for {len(missing)} of {len(numbers)} numbers")
+        return [
+            Checked(number, found[number].get("exists") is True, text_of(found[number], "jid"))
+            for number in numbers  # the gateway answers in an order of its own
+        ]
+
+    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+        return evolution_events.read(body, self._code, believe_clock=self.has_true_clock)
+
+    def _call(self, method: str, path: str, *, seconds: float, **more: Any) -> Any:
+        began = time.monotonic()
+        try:
+            return self._once(method, path, seconds=seconds, **more)
+        except InstanceNotFound:
+            if not self.settling_seconds:
+                raise
+        self._pause(self.settling_seconds)
+        return self._once(method, path, seconds=seconds - (time.monotonic() - began), **more)
+
+    def _once(self, method: str, path: str, *, seconds: float, **more: Any) -> Any:
+        said = self._http.call(method, path, seconds=seconds, **more)
+        if isinstance(said, dict) and said.get("error") is True:  # in spite of its HTTP 200
+            raise Rejected("the gateway could not do it")
+        return said
+
+    def _create(self, instance: str, **more: Any) -> dict[str, Any]:
+        if not instance or instance != instance.strip():
+            raise Rejected("a session id neither is empty nor begins or ends with a space")
+        body = {"instanceName": instance, "integration": "WHATSAPP-BAILEYS", "qrcode": False, **more}
+        return _object(self._call("POST", "/instance/create", body=body, seconds=CREATE_SECONDS))
+
+    def _connect(self, instance: str, **params: str) -> dict[str, Any]:
+        path = path_to("instance/connect", instance)
+        return _object(self._call("GET", path, params=params or None, seconds=CONNECT_SECONDS))
+
+    def _linking(self, instance: str, said: dict[str, Any]) -> Code | State:
+        if "instance" in said:
+            return self._state(_object(said["instance"]))
+        # without a code it is still on its way to WhatsApp
+        return self._code(instance, said) or State("connecting", word="connecting")
+
+    def _paired(self, instance: str, said: dict[str, Any]) -> Code:
+        """The pairing code follows the first QR code after a second or so."""
+        for _ in self._paced(5, 1.0):
+            answer = self._linking(instance, said)
+            if isinstance(answer, State) and answer.status == "connected":
+                raise Rejected("the session is linked already")
+            if isinstance(answer, Code) and answer.pairing_code:
+                return answer
+            said = self._connect(instance)
+        raise NotConnected("WhatsApp gave no pairing code in time")
+
+    def _pair_anew(self, instance: str, phone: str) -> Code:
+        """While it shows QR codes Evolution ignores a number, so the session is made again with it."""
+        if self._has_login(instance):
+            raise NotConnected("the session is linked and on its way back")
+        hook = self.webhook(instance)
+        more = {}
+        if hook and hook.is_enabled:
+            more["webhook"] = {**_hook(hook.url), "events": sorted(self.hook_events)}
+        self.delete(instance)
+        said = self._create(instance, qrcode=True, number=phone, **more)
+        return self._paired(instance, _object(said.get("qrcode") or {}))
+
+    def _has_login(self, instance: str) -> bool:
+        """Evolution's column tells nothing of the connection: login sets open, a QR code connecting, logout
+        close."""
+        params = {"instanceName": instance}
+        rows = _array(self._call("GET", "/instance/fetchInstances", params=params, seconds=READ_SECONDS))
+        return any(_object(row).get("connectionStatus") == "open" for row in rows)
+
+    def _silence(self, instance: str) -> None:
+        """A webhook that fails would hold up the removal, for twenty minutes and more."""
+        hook = self.webhook(instance)
+        if hook and hook.is_enabled:
+            self._set_webhook(instance, enabled=False, url=hook.url)
+
+    def _is_gone(self, instance: str) -> bool:
+        try:
+            self._once("GET", path_to("instance/connectionState", instance), seconds=READ_SECONDS)
+        except InstanceNotFound:
+            return True
+        return False
+
+    def _paced(self, times: int, seconds: float) -> Iterator[None]:
+        for turn in range(times):
+            if turn:
+                self._pause(seconds)
+            yield
+
+    def _set_webhook(self, instance: str, **hook: Any) -> None:
+        self._call("POST", path_to("webhook/set", instance), body={"webhook": hook}, seconds=READ_SECONDS)
+
+    def _send(self, route: str, instance: str, body: Any, reference: str, seconds: float) -> str:
+        headers = self._naming(reference)
+        said = _object(
+            self._call("POST", path_to(route, instance), body=body, headers=headers, seconds=seconds)
+        )
+        provider_id = text_of(_object(said.get("key")), "id")
+        if provider_id is None:
+            raise BadAnswer("the answer names no message")
+        return provider_id
+
+    def _naming(self, reference: str) -> dict[str, str] | None:
+        """Headers that make a send repeatable; Evolution knows none."""
+        return None
+
+    def _state(self, said: dict[str, Any]) -> State:
+        return state_of(said)
+
+    def _code(self, instance: str, said: dict[str, Any]) -> Code | None:
+        """A code of a `connect` answer or a webhook, or None when there is none in it."""
+        qr, pairing_code = said.get("code") or None, said.get("pairingCode") or None
+        if not isinstance(qr, str | None) or not isinstance(pairing_code, str | None):
+            raise BadAnswer("the code is not a text")
+        if not (qr or pairing_code):
+            return None
+        count = said.get("count")
+        sequence = count if isinstance(count, int) and count > 0 else None
+        expires_at, lifetime_seconds = self._life(instance, f"{qr} {pairing_code}", said)
+        return Code(qr, pairing_code, sequence, expires_at, lifetime_seconds)
+
+    def _life(self, instance: str, code: str, said: dict[str, Any]) -> tuple[datetime | None, int | None]:
+        """Evolution does not say how old a code is, so its 45 s count from our first sight of it."""
+        digest = sha256(code.encode()).digest()
+        known, seen_at = self._first_seen.get(instance, (b"", self._now()))
+        if known != digest:
+            seen_at = self._now()
+            self._first_seen[instance] = digest, seen_at
+        return seen_at + timedelta(seconds=CODE_LIFE_SECONDS), CODE_LIFE_SECONDS
+
+
+def path_to(route: str, instance: str) -> str:
+    """A name is any text, so it is one encoded segment; httpx would take `..` for a step up."""
+    return f"/{route}/{quote(instance, safe='').replace('.', '%2E')}"
+
+
+def _hook(url: str) -> dict[str, Any]:
+    """Empty headers clear what somebody else may have set; media would make events larger than we take."""
+    return {"url": url, "headers": {}, "byEvents": False, "base64": False}
+
+
+def _object(said: Any) -> dict[str, Any]:
+    if not isinstance(said, dict):
+        raise BadAnswer("the answer is not of the shape that this gateway has")
+    return said
+
+
+def _array(said: Any) -> list[Any]:
+    if not isinstance(said, list):
+        raise BadAnswer("the answer is not of the shape that this gateway has")
+    return said

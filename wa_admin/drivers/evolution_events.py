@@ -1,0 +1,269 @@
+"""What Evolution reports, in our words: live states, reasons, and the webhooks of its contract."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .contract import (
+    BadAnswer,
+    Code,
+    CodeShown,
+    InstanceGone,
+    MessageSeen,
+    ReceiptSeen,
+    Seen,
+    SentSeen,
+    State,
+    StateSeen,
+)
+
+STATUS = {
+    "open": "connected",
+    "connecting": "connecting",
+    "close": "disconnected",
+    "closed": "disconnected",  # status.instance
+    "refused": "disconnected",  # nobody scanned
+}
+REASONS = frozenset(
+    {
+        "never_linked",
+        "qr_expired",
+        "passkey_required",
+        "auth_failure",
+        "logged_out",
+        "replaced",
+        "banned",
+        "outdated",
+        "network",
+        "stopped",
+    }
+)
+# Baileys' DisconnectReason; 402, 405, 406 are WhatsApp's own (whatsmeow types/events ConnectFailureReason)
+REASON_OF_CODE = {
+    401: "logged_out",
+    402: "banned",
+    403: "banned",
+    405: "outdated",
+    406: "logged_out",
+    408: "network",
+    411: "auth_failure",
+    428: "network",
+    440: "replaced",
+    500: "auth_failure",
+    503: "network",
+    515: "network",
+}
+# PENDING says nothing new, and DELETED stands for a status that Evolution does not know
+RECEIPTS = {
+    "SERVER_ACK": "sent",
+    "DELIVERY_ACK": "delivered",
+    "READ": "read",
+    "PLAYED": "played",
+    "ERROR": "failed",
+}
+PERSON, LID, GROUP = "@s.whatsapp.net", "@lid", "@g.us"
+
+ReadCode = Callable[[str, dict[str, Any]], Code | None]
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One webhook. `at` is None where the gateway's clock cannot be believed."""
+
+    event: str
+    instance: str
+    data: Any
+    at: datetime | None
+    owner_number: str | None
+
+
+def read(body: bytes, read_code: ReadCode, *, believe_clock: bool) -> list[Seen]:
+    """What a webhook says; of an event that we do not know, nothing. Raises BadAnswer."""
+    said = _parsed(body)
+    envelope = Envelope(
+        event=said["event"],
+        instance=said["instance"],
+        data=said.get("data"),
+        at=moment(said.get("date_time")) if believe_clock else None,
+        owner_number=number_of(said.get("sender")),
+    )
+    if envelope.event == "qrcode.updated":
+        return list(_codes(envelope, read_code))
+    reader = READERS.get(envelope.event)
+    return list(reader(envelope)) if reader else []
+
+
+def state_of(said: dict[str, Any]) -> State:
+    """From connectionState or connection.update. A word that is unknown or missing yields no status."""
+    word = text_of(said, "state") or text_of(said, "status") or ""
+    status = STATUS.get(word)
+    reason = _reason(said, word)
+    if reason is not None and reason not in REASONS:
+        word, reason = reason, None  # kept for the curious, such as "crashed"
+    return State(
+        status=status,
+        reason=reason,
+        word=word,
+        number=text_of(said, "number") or number_of(said.get("wuid")),
+        profile_name=text_of(said, "profileName"),
+        ban_ends_at=moment(said.get("banExpiresAt")),
+    )
+
+
+def number_of(jid: Any) -> str | None:
+    """4915100000001:7@s.whatsapp.net is the number 4915100000001; a LID or a group is none."""
+    if not isinstance(jid, str) or not jid.endswith(PERSON):
+        return None
+    digits = jid.removesuffix(PERSON).partition(":")[0]
+    return digits if digits.isdecimal() else None
+
+
+def moment(text: Any) -> datetime | None:
+    """An ISO time with its zone."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo else None
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("the webhook is not JSON") from error
+    if not isinstance(said, dict) or not text_of(said, "event") or not text_of(said, "instance"):
+        raise BadAnswer("the webhook is not one of Evolution")
+    return said
+
+
+def _reason(said: dict[str, Any], word: str) -> str | None:
+    if "reason" in said:  # the bundled gateway says so itself
+        return text_of(said, "reason")
+    if word == "refused":
+        return "qr_expired"
+    if STATUS.get(word) != "disconnected":
+        return None
+    code = said.get("statusReason", said.get("disconnectionReasonCode"))
+    return REASON_OF_CODE.get(code) if isinstance(code, int) else None
+
+
+def _codes(envelope: Envelope, read_code: ReadCode) -> Iterator[Seen]:
+    data = _object(envelope.data)
+    if code := read_code(envelope.instance, _object(data.get("qrcode"))):
+        yield CodeShown(envelope.instance, code)
+    elif "statusCode" in data:  # the limit of codes is reached
+        yield StateSeen(envelope.instance, State("disconnected", "qr_expired", "refused"), envelope.at)
+
+
+def _states(envelope: Envelope) -> Iterator[Seen]:
+    state = state_of(_object(envelope.data))
+    if state.status is not None:
+        yield StateSeen(envelope.instance, state, envelope.at)
+
+
+def _logout(envelope: Envelope) -> Iterator[Seen]:
+    yield StateSeen(envelope.instance, State("disconnected", "logged_out", "logout"), envelope.at)
+
+
+def _gone(envelope: Envelope) -> Iterator[Seen]:
+    yield InstanceGone(envelope.instance)
+
+
+def _receipts(envelope: Envelope) -> Iterator[Seen]:
+    for update in _each(envelope.data):
+        kind, provider_id = RECEIPTS.get(text_of(update, "status") or ""), text_of(update, "keyId")
+        if kind and provider_id and update.get("fromMe") is not False:
+            yield ReceiptSeen(envelope.instance, provider_id, kind, envelope.at)
+
+
+def _sent(envelope: Envelope) -> Iterator[Seen]:
+    for message in _each(envelope.data):
+        key = _object(message.get("key"))
+        provider_id, recipient = text_of(key, "id"), text_of(key, "remoteJid")
+        if provider_id and recipient:
+            yield SentSeen(envelope.instance, provider_id, recipient, _unix(message.get("messageTimestamp")))
+
+
+def _messages(envelope: Envelope) -> Iterator[Seen]:
+    for message in _each(envelope.data):
+        key = _object(message.get("key"))
+        chat = _chat(key)
+        provider_id = text_of(key, "id")
+        if not provider_id or not chat.endswith((PERSON, LID, GROUP)):
+            continue  # status updates and channels are no chats
+        from_me = key.get("fromMe") is True
+        number, lid = (envelope.owner_number, None) if from_me else _sender(key)
+        kind = text_of(message, "messageType") or ""
+        yield MessageSeen(
+            instance=envelope.instance,
+            provider_id=provider_id,
+            chat=chat,
+            sender_number=number,
+            sender_lid=lid,
+            push_name=text_of(message, "pushName"),
+            text=_words(_object(message.get("message")), kind),
+            kind="text" if kind in ("conversation", "extendedTextMessage") else kind.removesuffix("Message"),
+            from_me=from_me,
+            at=_unix(message.get("messageTimestamp")),
+        )
+
+
+READERS: dict[str, Callable[[Envelope], Iterator[Seen]]] = {
+    "connection.update": _states,
+    "status.instance": _states,
+    "logout.instance": _logout,
+    "remove.instance": _gone,
+    "instance.delete": _gone,
+    "messages.update": _receipts,
+    "send.message": _sent,
+    "messages.upsert": _messages,
+}
+
+
+def _chat(key: dict[str, Any]) -> str:
+    """The JID with the phone number when there is one: either of the two can be the LID, or missing."""
+    jids = [text_of(key, "remoteJid") or "", text_of(key, "remoteJidAlt") or ""]
+    return next((jid for jid in jids if jid.endswith(PERSON)), jids[0] or jids[1])
+
+
+def _sender(key: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The number and the LID of who wrote; in a group the key names the group and the participant."""
+    in_group = (text_of(key, "remoteJid") or "").endswith(GROUP)
+    name = "participant" if in_group else "remoteJid"
+    jids = [jid for jid in (text_of(key, name), text_of(key, name + "Alt")) if jid]
+    number = next(filter(None, map(number_of, jids)), None)
+    return number, next((jid for jid in jids if jid.endswith(LID)), None)
+
+
+def _words(message: dict[str, Any], kind: str) -> str:
+    content = _object(message.get(kind))
+    return text_of(message, "conversation") or text_of(content, "text") or text_of(content, "caption") or ""
+
+
+def _unix(seconds: Any) -> datetime | None:
+    """A number, a text of digits, or Baileys' 64-bit object."""
+    value: Any = seconds.get("low") if isinstance(seconds, dict) else seconds
+    try:
+        return datetime.fromtimestamp(int(value), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _each(data: Any) -> list[dict[str, Any]]:
+    """Some events come as an object or as an array of them."""
+    return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else [_object(data)]
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(said: dict[str, Any], key: str) -> str | None:
+    """A text that says something, else None: what a gateway sends is not to be trusted for its type."""
+    value = said.get(key)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,61 @@
+"""What an answer of Evolution that is no success means: its status alone does not tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .contract import (
+    GatewayError,
+    NotConnected,
+    NotOnWhatsApp,
+    Rejected,
+    TimedOut,
+    Unlicensed,
+    Unsupported,
+)
+from .evolution_events import text_of
+from .http import Answer, refused
+
+NOT_CONNECTED = (
+    "Connection Closed",
+    "(reading 'onWhatsApp')",
+    "(reading 'waUploadToServer')",
+    "instance is not connected",
+)
+BY_CODE: dict[str, type[GatewayError]] = {
+    "LICENSE_REQUIRED": Unlicensed,  # as of 2.4
+    # the bundled gateway's own
+    "NOT_CONNECTED": NotConnected,
+    "OUTCOME_UNKNOWN": TimedOut,
+    "UNSUPPORTED": Unsupported,
+}
+
+
+class NameTaken(Rejected):
+    """There is an instance of this name, or one that is being deleted."""
+
+
+def refusal(answer: Answer) -> GatewayError:
+    """What an answer of Evolution that is no success means."""
+    said, text = answer.body if isinstance(answer.body, dict) else {}, answer.text
+    if named := BY_CODE.get(text_of(said, "code") or ""):
+        return named(text)
+    if answer.status in (400, 500) and any(words in text for words in NOT_CONNECTED):
+        return NotConnected(text)
+    if answer.status == 400 and answer.body == {}:  # whatsappNumbers of one that never was connected
+        return NotConnected("never connected")
+    if answer.status == 400 and _says_not_on_whatsapp(said):
+        return NotOnWhatsApp()
+    if answer.status == 403 and "already in use" in text:
+        return NameTaken(text)
+    if answer.status == 404 and text.startswith("Cannot "):
+        return Unsupported(text)
+    return refused(answer)
+
+
+def _says_not_on_whatsapp(said: dict[str, Any]) -> bool:
+    response = said.get("response")
+    message = response.get("message") if isinstance(response, dict) else None
+    return isinstance(message, list) and any(
+        isinstance(one, dict) and one.get("exists") is False for one in message
+    )

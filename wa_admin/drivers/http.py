@@ -1,0 +1,259 @@
+"""The one place where drivers speak HTTP, and where what goes wrong gets its name.
+
+it never left          ConnectError, ConnectTimeout, PoolTimeout            Unreachable
+it was refused         401, 403                                            BadKey
+                       other 4xx                                           Rejected, InstanceNotFound
+told to wait           429, 503 with Retry-After                           RateLimited
+it may have left       ReadTimeout, WriteTimeout, 408, 504                 TimedOut
+                       other transport errors, 1xx, 3xx, other 5xx,
+                       a success that is not JSON or too large             BadAnswer
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+
+from .. import clock
+from . import network
+from .contract import (
+    BadAnswer,
+    BadKey,
+    GatewayError,
+    InstanceNotFound,
+    RateLimited,
+    Rejected,
+    TimedOut,
+    Unreachable,
+)
+
+MAX_BODY_BYTES = 1024 * 1024
+CONNECT_SECONDS = 5.0
+LONGEST_RETRY_AFTER_SECONDS = 24 * 3600.0
+
+NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,  # what we were about to send cannot be said in HTTP
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`body` is the JSON that came, or None; `is_json` tells a null from nothing."""
+
+    status: int
+    body: Any = field(repr=False)
+    is_json: bool
+    retry_after_seconds: float | None = None
+    secret: str = field(default="", repr=False)
+
+    @property
+    def text(self) -> str:
+        """What it says, as one line for the operator; of a body that is not JSON nothing is repeated."""
+        line = one_line(self.body, self.secret)
+        return line or f"HTTP {self.status} {_phrase(self.status)}".rstrip()
+
+
+class Http:
+    """The connection to one gateway. Raises ValueError for a URL that cannot be a gateway's.
+
+    `refusal` names what an answer that is no success means; `ca_file` is the CA of a private certificate.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        key_header: str,
+        key: str,
+        *,
+        refusal: Callable[[Answer], GatewayError] | None = None,
+        transport: httpx.BaseTransport | None = None,
+        ca_file: str | None = None,
+        allow_private: bool = True,
+    ) -> None:
+        url = _checked(base_url)
+        self._refusal = refusal or refused
+        self._key = key
+        self._client = httpx.Client(
+            base_url=url,
+            # bytes, since a key that is not ASCII must not stop us; no compression, so that the cap holds
+            headers={
+                key_header.encode(): key.encode(),
+                b"Accept": b"application/json",
+                b"Accept-Encoding": b"identity",
+            },
+            transport=transport or network.Transport(_tls(url, ca_file), allow_private),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float,
+        body: Any = None,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The JSON of a success, at most `seconds` from now. Raises GatewayError."""
+        timeout = httpx.Timeout(
+            connect=min(CONNECT_SECONDS, seconds),
+            read=seconds,
+            write=seconds,
+            pool=min(CONNECT_SECONDS, seconds),
+        )
+        request = self._client.build_request(
+            method, path, json=body, params=params, headers=headers, timeout=timeout
+        )
+        with network.deadline(seconds):
+            answer = self._exchange(request)
+        if not 200 <= answer.status < 300:
+            raise self._refusal(answer)
+        if not answer.is_json:
+            raise BadAnswer("the answer is not JSON")
+        return answer.body
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _exchange(self, request: httpx.Request) -> Answer:
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                return self._read(response)
+            finally:
+                response.close()
+        except NEVER_LEFT as error:
+            raise Unreachable(_cause(error)) from error
+        except httpx.TimeoutException as error:
+            raise TimedOut("no answer in time") from error
+        except httpx.TransportError as error:
+            raise BadAnswer("the connection broke before the answer was complete") from error
+
+    def _read(self, response: httpx.Response) -> Answer:
+        is_json, body = _json(response)
+        retry_after = _retry_after(response.headers.get("retry-after"))
+        return Answer(response.status_code, body, is_json, retry_after, self._key)
+
+
+def refused(answer: Answer) -> GatewayError:
+    """What an answer that is no success means, where the gateway has no word of its own for it."""
+    status, text, wait = answer.status, answer.text, answer.retry_after_seconds
+    if status in (401, 403):
+        return BadKey(text)
+    if status == 429 or (status == 503 and wait is not None):
+        return RateLimited(text, retry_after_seconds=wait)
+    if status in (408, 504):
+        return TimedOut(text)
+    if status == 404 and answer.is_json:  # a web server that knows no such page says nothing of a session
+        return InstanceNotFound(text)
+    if 400 <= status < 500:
+        return Rejected(text)
+    return BadAnswer(f"{text}, which is not followed" if 300 <= status < 400 else text)
+
+
+def one_line(said: Any, secret: str = "") -> str:
+    """The texts in an error body as one short line, numbers and anything like a key or a code left out."""
+    line = " ".join("; ".join(dict.fromkeys(_texts(said))).split())
+    if secret:
+        line = line.replace(secret, "…")
+    line = "".join(letter for letter in line if letter.isprintable())
+    line = re.sub(r"[\w+/=@,.:-]{24,}", "…", line)
+    line = re.sub(r"\+?\d[\d\s().-]{4,}\d", "…", line)
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+def _texts(said: Any, depth: int = 6) -> Iterator[str]:
+    """Evolution nests its messages in arrays, in objects, or in both."""
+    if isinstance(said, str) and said.strip():
+        yield said.strip()[:500]
+    elif isinstance(said, list) and depth:
+        for one in said[:5]:
+            yield from _texts(one, depth - 1)
+    elif isinstance(said, dict) and depth:
+        for key in ("response", "message", "output", "payload", "error"):
+            yield from _texts(said.get(key), depth - 1)
+
+
+def _json(response: httpx.Response) -> tuple[bool, Any]:
+    if "json" not in response.headers.get("content-type", ""):
+        return False, None
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return False, None
+    content = bytearray()
+    for part in response.iter_bytes():
+        content += part
+        if len(content) > MAX_BODY_BYTES:
+            return False, None
+    try:
+        return True, json.loads(content)
+    except (ValueError, RecursionError):
+        return False, None
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds, from seconds or from a date."""
+    if not header:
+        return None
+    try:
+        seconds = float(header) if header.isdecimal() else _seconds_until(header)
+    except ValueError:
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _seconds_until(date: str) -> float:
+    moment = parsedate_to_datetime(date)
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - clock.now()).total_seconds()
+
+
+def _checked(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url.strip())
+    except httpx.InvalidURL as error:
+        raise ValueError("The gateway's URL is not a URL.") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("The gateway's URL must begin with http:// or https:// and name a host.")
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError("The gateway's URL must not hold a user, a password, a query or a fragment.")
+    return url
+
+
+def _tls(url: httpx.URL, ca_file: str | None) -> ssl.SSLContext | None:
+    if url.scheme != "https":
+        return None
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _cause(error: BaseException) -> str:
+    """Why there is no connection: the innermost error knows."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "it does not speak TLS"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return one_line(str(error)) or "no connection"
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
