@@ -27,7 +27,7 @@ from . import clock, config, log
 from .app import create_app
 from .extensions import db, writing
 from .models import Lease
-from .services import gateways, outbox, watch
+from .services import deliveries, gateways, outbox, watch
 
 LEASE = "scheduler"
 FINISH_WITHIN_SECONDS = 10.0
@@ -41,9 +41,9 @@ Duty = Callable[[], object]
 def timetable(stop: Callable[[], bool], health_check_seconds: float) -> list[tuple[str, float, Duty]]:
     """Each duty: its name, the seconds between two runs, and what is run."""
     return [
-        ("outbox.drain", 0.5, lambda: outbox.drain(stop)),
-        ("outbox.settle_leases", 15, outbox.settle_leases),
-        ("outbox.expire", 15, outbox.expire),
+        ("deliveries.drain", 0.5, lambda: deliveries.drain(stop)),
+        ("deliveries.settle_leases", 15, deliveries.settle_leases),
+        ("deliveries.expire", 15, deliveries.expire),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.expire_codes", 2, watch.expire_codes),
         ("watch.reconnect_due", 5, watch.reconnect_due),

@@ -1,0 +1,61 @@
+"""What machines ask: does the process live, can it do its work, how much of it."""
+
+from ipaddress import ip_address
+from time import perf_counter
+
+from flask import Blueprint, Response, current_app, g, request
+
+from .. import clock
+from ..metrics import Latencies, exposition
+from ..services import api_keys, vitals
+from .access import public
+
+bp = Blueprint("probes", __name__)
+
+PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+
+
+@bp.record_once
+def _measure(state):
+    state.app.extensions["latencies"] = Latencies()
+
+
+@bp.after_app_request
+def _observe(response):
+    if "began_at" in g:
+        seconds = perf_counter() - g.began_at
+        latencies = current_app.extensions["latencies"]
+        latencies.observe(request.endpoint or "none", response.status_code, seconds)
+    return response
+
+
+@bp.get("/healthz")
+@public
+def healthz():
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+@public
+def readyz():
+    problems = vitals.problems(clock.now())
+    if current_app.config.get("IS_STOPPING"):
+        problems["panel"] = "is stopping"
+    if problems:
+        return {"status": "not ready", "problems": problems}, 503
+    return {"status": "ready"}
+
+
+@bp.get("/metrics")
+@public
+def metrics():
+    if not _is_from_this_machine():
+        api_keys.check(request.headers.get("Authorization", "").removeprefix("Bearer ").strip())
+    text = exposition(vitals.figures(clock.now()), current_app.extensions["latencies"])
+    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _is_from_this_machine():
+    """Not when a proxy on this machine asks for somebody else."""
+    address = ip_address(request.remote_addr or "0.0.0.0")
+    return address.is_loopback and not any(name in request.headers for name in PROXY_HEADERS)
