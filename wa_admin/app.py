@@ -56,9 +56,11 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     htmx.init_app(app)
     login_manager.init_app(app)
 
-    from . import blueprints, words
+    from . import assets, blueprints, words
 
     babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
+    words.register(app)
+    assets.register(app)
     blueprints.register(app)
     return app
 

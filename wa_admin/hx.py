@@ -1,0 +1,65 @@
+"""What htmx asks, and how it is answered: the one place that knows its headers.
+
+htmx-flask reads the headers of htmx 2; version 4 names the asking element in HX-Source ("form#compose")
+and refuses nothing, so swaps are set here as plain headers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, make_response, redirect, request
+from markupsafe import Markup
+
+SPOKEN = Markup('<p id="status" hx-swap-oob="innerHTML">{}</p>')
+
+
+def asked() -> bool:
+    """Whether htmx wants a fragment; a restored or boosted page wants the whole page."""
+    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") != "full"
+
+
+def source() -> str | None:
+    """The id of the element that asked, if it has one."""
+    return request.headers.get("HX-Source", "").partition("#")[2] or None
+
+
+def fragment(
+    html: str,
+    *,
+    say: Any = "",
+    reswap: str | None = None,
+    retarget: str | None = None,
+    events: dict[str, Any] | None = None,
+    status: int = 200,
+) -> Response:
+    """A fragment. `say` is read out once to people who cannot see the change; `events` happen at the
+    element that asked and bubble."""
+    response = make_response(f"{html}{SPOKEN.format(say)}" if say else html, status)
+    response.headers["Cache-Control"] = "no-store"
+    if reswap:
+        response.headers["HX-Reswap"] = reswap
+    if retarget:
+        response.headers["HX-Retarget"] = retarget
+    if events:
+        response.headers["HX-Trigger"] = json.dumps(events)  # ASCII, as headers must be
+    return response
+
+
+def unchanged() -> Response:
+    """Nothing to show: the page stays as it is and keeps polling."""
+    return Response(status=204, headers={"Cache-Control": "no-store"})
+
+
+def go(url: str) -> Response:
+    """To another page: a plain redirect would be swapped into the fragment."""
+    if asked():
+        return Response(status=204, headers={"HX-Redirect": url, "Cache-Control": "no-store"})
+    response: Any = redirect(url, 303)
+    return response
+
+
+def sign_in(url: str) -> Response:
+    """The login ran out during a poll or an action: 401, and the page goes to `url`."""
+    return Response(status=401, headers={"HX-Redirect": url, "Cache-Control": "no-store"})

@@ -1,0 +1,112 @@
+"""Moments as people read them: in their zone, in few letters, and counting on by themselves.
+
+`ago` and `until` leave as <time> elements that app.js keeps up to date with the same words.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from flask_babel import format_date, format_skeleton, format_time, gettext, to_user_timezone
+from markupsafe import Markup
+
+from . import clock
+
+
+def at(when: datetime | None) -> str:
+    """A moment inside a sentence: the time today, with the day otherwise."""
+    if when is None:
+        return gettext("an unknown time")
+    local, today = to_user_timezone(when), to_user_timezone(clock.now())
+    if local.date() == today.date():
+        return format_time(when, "short")
+    return f"{day(when)}, {format_time(when, 'short')}"
+
+
+def moment(when: datetime | None) -> str:
+    return _time(when, at(when)) if when else ""
+
+
+def clock_time(when: datetime | None) -> str:
+    """Hours, minutes, seconds."""
+    return _time(when, format_time(when, "medium")) if when else ""
+
+
+def day(when: date) -> str:
+    """12 Nov, with the year when it is not this one. Takes a date too."""
+    this_year = when.year == clock.now().year
+    skeleton = "MMMd" if this_year else "yMMMd"
+    if isinstance(when, datetime):
+        return format_skeleton(skeleton, when)
+    return format_skeleton(skeleton, datetime(when.year, when.month, when.day, 12, tzinfo=UTC), rebase=False)
+
+
+def ago(when: datetime | None) -> str:
+    """How long since, and counting."""
+    return _time(when, _age((clock.now() - when).total_seconds()), "ago") if when else ""
+
+
+def until(when: datetime | None) -> str:
+    """How long to go, counting down."""
+    return _time(when, _left((when - clock.now()).total_seconds()), "until") if when else ""
+
+
+def span(seconds: float) -> str:
+    """`3 d 4 h`, `1 h 40 min`, `48 min`, `20 s`: the two largest units."""
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if days:
+        return gettext("%(d)s d %(h)s h", d=days, h=hours % 24)
+    if hours:
+        return gettext("%(h)s h %(min)s min", h=hours, min=minutes % 60)
+    return gettext("%(min)s min", min=minutes) if minutes else gettext("%(s)s s", s=int(seconds))
+
+
+def script_words() -> dict[str, Any]:
+    """What app.js says; its sentences and ours are the same."""
+    return {
+        "now": clock.now().timestamp(),
+        "just_now": gettext("just now"),
+        "ago": {unit: _ago_in(unit, "%s") for unit in ("s", "min", "h", "d")},
+        "span": {
+            "s": gettext("%(s)s s", s="%s"),
+            "min": gettext("%(min)s min", min="%s"),
+            "h": gettext("%(h)s h", h="%s"),
+        },
+        "copied": gettext("Copied"),
+        "ten_seconds": gettext("The code changes in 10 seconds."),
+        "late": gettext("Not updated since %(time)s, retrying", time="%s"),
+    }
+
+
+def _ago_in(unit: str, n: object) -> str:
+    if unit == "s":
+        return gettext("%(n)s s ago", n=n)
+    if unit == "min":
+        return gettext("%(n)s min ago", n=n)
+    return gettext("%(n)s h ago", n=n) if unit == "h" else gettext("%(n)s d ago", n=n)
+
+
+def _age(seconds: float) -> str:
+    """The same steps as `age` in app.js."""
+    if seconds < 5:
+        return gettext("just now")
+    for unit, size, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172800)):
+        if seconds < limit:
+            return _ago_in(unit, int(seconds // size))
+    return _ago_in("d", int(seconds // 86400))
+
+
+def _left(seconds: float) -> str:
+    """The same steps as `left` in app.js."""
+    if seconds < 60:
+        return gettext("%(s)s s", s=max(0, -int(-seconds // 1)))
+    if seconds < 3600:
+        return gettext("%(min)s min", min=-int(-seconds // 60))
+    return gettext("%(h)s h", h=-int(-seconds // 3600))
+
+
+def _time(when: datetime, text: str, kind: str = "at") -> Markup:
+    full = f"{format_date(when, 'medium')}, {format_time(when, 'medium')}"
+    iso = when.astimezone(UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}" title="{}" data-{}>{}</time>').format(iso, full, kind, text)
