@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from flask_babel import format_date, format_skeleton, format_time, gettext, to_user_timezone
+from babel.dates import format_skeleton
+from flask_babel import format_date, format_time, get_locale, get_timezone, gettext, to_user_timezone
 from markupsafe import Markup
 
 from . import clock
@@ -35,11 +36,10 @@ def clock_time(when: datetime | None) -> str:
 
 def day(when: date) -> str:
     """12 Nov, with the year when it is not this one. Takes a date too."""
-    this_year = when.year == clock.now().year
-    skeleton = "MMMd" if this_year else "yMMMd"
-    if isinstance(when, datetime):
-        return format_skeleton(skeleton, when)
-    return format_skeleton(skeleton, datetime(when.year, when.month, when.day, 12, tzinfo=UTC), rebase=False)
+    skeleton = "MMMd" if when.year == clock.now().year else "yMMMd"
+    zone = get_timezone() if isinstance(when, datetime) else UTC
+    noon = when if isinstance(when, datetime) else datetime(when.year, when.month, when.day, 12, tzinfo=UTC)
+    return format_skeleton(skeleton, noon, tzinfo=zone, locale=get_locale())
 
 
 def ago(when: datetime | None) -> str:
