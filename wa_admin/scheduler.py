@@ -30,6 +30,7 @@ from .models import Lease
 from .services import deliveries, gateways, outbox, watch
 
 LEASE = "scheduler"
+LEASE_SECONDS = 5.0
 FINISH_WITHIN_SECONDS = 10.0
 TROUBLE_AFTER = 3  # failures of one duty in a row
 
@@ -67,7 +68,13 @@ def run(app: Flask) -> None:
         signal.signal(number, _end)
     try:
         with _leadership(settings.data_dir / "scheduler.lock"):
-            Leader(app).lead(settings.health_check_seconds)
+            leader = Leader(app)
+            try:
+                leader.start(timetable(leader.is_stopping, settings.health_check_seconds))
+                while True:
+                    time.sleep(3600)
+            finally:
+                leader.stop()
     except SystemExit:
         logger.info("scheduler stopped")
 
@@ -75,35 +82,45 @@ def run(app: Flask) -> None:
 class Leader:
     """Runs the duties, each on a thread and in an application context of its own."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, lease_seconds: float = LEASE_SECONDS) -> None:
         self._app = app
+        self._lease_seconds = lease_seconds
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            # a duty that is late runs late: the default drops it after one second
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
         self._is_stopping = False
         self._running: set[str] = set()
         self._failures: Counter[str] = Counter()  # in a row
 
-    def lead(self, health_check_seconds: float) -> None:
-        """Follow the timetable until SystemExit; what is in flight then may finish."""
-        duties = timetable(lambda: self._is_stopping, health_check_seconds)
-        duties.append(("renew_lease", 5, self._renew_lease))
-        scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={"default": ThreadPoolExecutor(len(duties))},
-            # a duty that is late runs late: the default drops it after one second
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
-        )
+    def is_stopping(self) -> bool:
+        return self._is_stopping
+
+    def start(self, duties: list[tuple[str, float, Duty]]) -> None:
+        """Run every duty now and from then on, and renew the lease."""
+        duties = [*duties, ("renew_lease", self._lease_seconds, self._renew_lease)]
+        self._scheduler.add_executor(ThreadPoolExecutor(len(duties)))  # none waits for another
         for name, seconds, duty in duties:
-            scheduler.add_job(
+            self._scheduler.add_job(
                 self._run, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
             )
-        try:
-            scheduler.start()
-            logger.info("scheduler leads")
-            while True:
-                time.sleep(3600)
-        finally:
-            self._is_stopping = True
-            scheduler.shutdown(wait=False)
-            self._finish()
+        self._scheduler.start()
+        logger.info("scheduler leads")
+
+    def stop(self) -> None:
+        """Begin nothing more, and let what is in flight finish."""
+        self._is_stopping = True
+        self._scheduler.shutdown(wait=False)
+        deadline = time.monotonic() + FINISH_WITHIN_SECONDS
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self._running:
+            logger.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
+            os._exit(1)  # threads that wait for a gateway would hold us up
+        with self._app.app_context():
+            gateways.close_all()
+            db.engine.dispose()
 
     def _run(self, name: str, duty: Duty) -> None:
         if self._is_stopping:
@@ -137,17 +154,6 @@ class Leader:
             lease = db.session.get(Lease, LEASE) or Lease(name=LEASE)
             lease.holder, lease.renewed_at = f"{socket.gethostname()}:{os.getpid()}", clock.now()
             db.session.add(lease)
-
-    def _finish(self) -> None:
-        deadline = time.monotonic() + FINISH_WITHIN_SECONDS
-        while self._running and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if self._running:
-            logger.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
-            os._exit(1)  # threads that wait for a gateway would hold us up
-        with self._app.app_context():
-            gateways.close_all()
-            db.engine.dispose()
 
 
 @contextmanager
