@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
+from stub_gateway import StubGateway
 from wa_admin import clock, create_app
 from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus, Reason, Role, Status, WhatsAppSession
@@ -72,9 +73,19 @@ def make_app(data_dir: Path) -> Iterator[Callable[..., Flask]]:
 
 
 @pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Iterator[Flask]:
-    app = make_app()
+def stub(data_dir: Path) -> Iterator[StubGateway]:
+    """A gateway that answers what the test tells it to; ask for it before `app`."""
+    stub = StubGateway()
+    yield stub
+    stub.stop()
+
+
+@pytest.fixture
+def app(request: pytest.FixtureRequest, make_app: Callable[..., Flask]) -> Iterator[Flask]:
+    port = str(request.getfixturevalue("stub").port) if "stub" in request.fixturenames else "9"
+    app = make_app(WA_GATEWAY_PORT=port)
     with app.app_context():
+        gateways.ensure()
         yield app
 
 
@@ -128,7 +139,7 @@ def make_session(app: Flask) -> Callable[..., WhatsAppSession]:
             "reason": None,
             "linked_number": "6281234567890",
             "linked_at": now - timedelta(days=9),
-            "connected_at": now - timedelta(hours=3),
+            "connected_at": now - timedelta(hours=1),
             "checked_at": now,
             "status_at": now - timedelta(hours=3),
             "is_default": WhatsAppSession.count(1) == 0,

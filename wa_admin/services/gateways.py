@@ -9,7 +9,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select, update
 
-from .. import clock, drivers
+from .. import clock, drivers, words
 from ..app import settings, vault
 from ..crypto import new_token, same
 from ..drivers.contract import Driver, GatewayError
@@ -30,9 +30,7 @@ class GatewayRefused(Refusal):
     status = 502
 
     def __init__(self, error: GatewayError) -> None:
-        from ..words import sentence_of
-
-        super().__init__(sentence_of(error.code), code=error.code)
+        super().__init__(" ".join(words.error_words(error.code)), code=error.code)
         self.error = error
         if error.permanent:
             self.status = 409

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, select, update
 
-from .. import clock, phone
+from .. import clock, phone, words
 from ..app import settings
 from ..crypto import new_token
 from ..extensions import db, writing
@@ -54,9 +54,8 @@ class WrongState(Refusal):
     status = 409
 
     def __init__(self, message: Message) -> None:
-        from ..words import word_of
-
-        super().__init__(_l("The message is already “%(status)s”.", status=word_of(message.status)))
+        word = words.message_words(message.status).word
+        super().__init__(_l("This cannot be done any more: the message is “%(status)s”.", status=word))
 
 
 @dataclass(frozen=True)

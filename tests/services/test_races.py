@@ -1,0 +1,89 @@
+"""Two writers at once, as real processes: the invariants hold and the loser is told."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from wa_admin.extensions import db
+from wa_admin.models import Event, WhatsAppSession
+
+WRITER = """
+import json, sys
+from wa_admin import create_app
+from wa_admin.refusal import Refusal
+from wa_admin.services import outbox, sessions
+app = create_app()
+answers = []
+with app.app_context():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(int(sys.argv[2])):
+        try:
+            answers.append({ACT})
+        except Refusal as refusal:
+            answers.append(refusal.code)
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def race(app, data_dir, make_app):
+    """Run an act in several processes that start at the same moment; what each of them got."""
+
+    def run(act: str, writers: int = 2, times: int = 1, **environ: str) -> list[list]:
+        settings = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "PATH": "/usr/bin:/bin", **environ}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", WRITER.replace("{ACT}", act), str(number), str(times)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=settings,
+            )
+            for number in range(writers)
+        ]
+        for process in processes:
+            assert process.stdout.readline().strip() == "ready"
+        for process in processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return [json.loads(process.communicate(timeout=100)[0].splitlines()[-1]) for process in processes]
+
+    return run
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+def test_creates_at_once_never_pass_the_limit(race, limit):
+    act = "sessions.create(1, f'Line {sys.argv[1]}-{number}', actor='cli').name"
+    answers = race(act, writers=4, times=5, WA_MAX_SESSIONS=str(limit))
+    assert sum(answer == "session_limit" for some in answers for answer in some) == 20 - limit
+    assert WhatsAppSession.count(1) == limit
+    assert db.session.query(WhatsAppSession).filter_by(is_default=True).count() == 1
+
+
+def test_the_same_name_at_once_has_one_winner(race):
+    answers = race("sessions.create(1, 'Support', actor='cli').name", writers=4, WA_MAX_SESSIONS="10")
+    assert sorted(answer for some in answers for answer in some) == ["Support", *["name_taken"] * 3]
+
+
+def test_toggling_the_default_leaves_exactly_one(race, make_session):
+    one, two = make_session(), make_session("Other")
+    act = f"sessions.make_default(1, ({one.id}, {two.id})[number % 2], actor='cli').is_default"
+    answers = race(act, times=100)
+    assert {answer for some in answers for answer in some} <= {True, "conflict"}
+    assert db.session.query(WhatsAppSession).filter_by(is_default=True).count() == 1
+
+
+def test_one_key_from_many_writers_is_one_message(race, connected):
+    act = "outbox.send(1, '081299998888', 'Halo', key='order-1', source='cli').id"
+    answers = race(act, writers=4, times=10)
+    assert len({answer for some in answers for answer in some}) == 1
+
+
+def test_counters_lose_no_update(race, connected):
+    race("outbox.send(1, '081299998888', 'Halo', source='cli').id", writers=3, times=50)
+    db.session.expire_all()
+    assert connected.waiting_count == 150
+    assert db.session.query(Event).filter_by(kind="session_created").count() == 0

@@ -1,0 +1,189 @@
+from datetime import timedelta
+
+import pytest
+
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import Event, Gateway, Look, MessageStatus, Reason, Status
+from wa_admin.services import gateways, watch
+
+
+def lines(kind):
+    return db.session.query(Event).filter_by(kind=kind).count()
+
+
+def ago(**span):
+    return clock.now() - timedelta(**span)
+
+
+@pytest.fixture
+def dropped(make_session):
+    """Linked, but off the network."""
+    return make_session(status=Status.DISCONNECTED, reason=Reason.NETWORK)
+
+
+def test_a_check_confirms_and_notes_its_time(stub, make_session):
+    wa_session = make_session(checked_at=ago(minutes=5))
+    watch.reconcile()
+    db.session.refresh(wa_session)
+    assert clock.now() - wa_session.checked_at < timedelta(seconds=5)
+    assert wa_session.look == Look.CONNECTED
+
+
+def test_a_check_finds_out_what_no_event_told(stub, connected):
+    stub.state, stub.reason = "close", "logged_out"
+    watch.reconcile()
+    assert connected.look == Look.UNLINKED
+
+
+def test_a_lost_webhook_is_installed_again(stub, connected):
+    watch.reconcile()
+    assert stub.webhook["url"] == gateways.hook_url(gateways.of_workspace())
+    assert lines("webhook_installed") == 1
+    watch.reconcile()
+    assert lines("webhook_installed") == 1
+
+
+def test_a_changed_webhook_is_put_right(stub, connected):
+    stub.webhook = {"url": "http://elsewhere.example/", "enabled": True, "events": []}
+    watch.reconcile()
+    assert stub.webhook["url"] == gateways.hook_url(gateways.of_workspace())
+
+
+def test_a_dead_gateway_is_one_trouble_told_once(app, make_session):
+    make_session()
+    make_session("Other")
+    watch.reconcile()
+    watch.reconcile()
+    gateway = db.session.query(Gateway).one()
+    assert gateway.failure == "gateway_unreachable"
+    assert lines("gateway_down") == 1
+
+
+def test_a_dead_gateway_is_told_apart_from_an_unlinked_phone(app, connected):
+    watch.reconcile()
+    assert connected.look == Look.GATEWAY_UNREACHABLE
+    assert not connected.is_connected
+
+
+def test_news_older_than_a_minute_is_not_called_connected(app, make_session):
+    wa_session = make_session(checked_at=ago(seconds=61))
+    watch.reconcile()
+    assert (wa_session.status, wa_session.reason) == (Status.DISCONNECTED, Reason.GATEWAY_UNREACHABLE)
+
+
+def test_a_gateway_that_is_back_brings_its_sessions_back(stub, connected):
+    stub.script["fetchInstances"] = [None, None]
+    watch.reconcile()
+    assert connected.look == Look.GATEWAY_UNREACHABLE
+    stub.script.clear()
+    watch.reconcile()
+    assert connected.look == Look.CONNECTED
+    assert lines("gateway_back") == 1
+
+
+def test_garbage_turns_no_light(stub, connected):
+    stub.script["connectionState"] = [(200, {"instance": {"state": "dancing"}})]
+    watch.reconcile()
+    assert connected.look == Look.CONNECTED
+
+
+def test_a_wrong_key_has_its_own_word(stub, connected):
+    wrong = (401, {"status": 401, "error": "Unauthorized", "response": {"message": "Unauthorized"}})
+    stub.script["fetchInstances"] = stub.script["creds"] = [wrong, wrong]
+    stub.script["verify-creds"] = [wrong, wrong]
+    watch.reconcile()
+    assert db.session.query(Gateway).one().failure == "gateway_auth"
+
+
+def test_a_dropped_session_is_reconnected(stub, dropped):
+    stub.state = "open"
+    assert watch.reconnect_due() == 1
+    assert dropped.look == Look.CONNECTED
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [Reason.LOGGED_OUT, Reason.REPLACED, Reason.BANNED, Reason.PASSKEY_REQUIRED, Reason.STOPPED, Reason.OUTDATED],
+)
+def test_nothing_reconnects_after_a_reason_that_needs_a_person(stub, make_session, reason):
+    make_session(status=Status.DISCONNECTED, reason=reason)
+    watch.reconnect_due()
+    assert stub.asked == []
+
+
+def test_a_switched_off_session_stays_off(stub, make_session):
+    make_session(status=Status.DISCONNECTED, reason=Reason.NETWORK, is_active=False)
+    assert watch.reconnect_due() == 0
+
+
+def test_attempts_step_back_up_to_a_quarter_of_an_hour(stub, dropped):
+    stub.script["connect"] = lambda _: (500, {"response": {"message": "no"}})
+    waits = []
+    for _ in range(9):
+        began = clock.now()
+        watch.reconnect_due(jitter=lambda: 1.0)
+        waits.append(round((dropped.reconnect_at - began).total_seconds()))
+        with writing():
+            dropped.reconnect_at = began
+    assert waits == [5, 15, 45, 135, 405, 900, 900, 900, 900]
+
+
+def test_an_hour_of_trouble_costs_fifteen_attempts_at_most():
+    spent, attempts = 0.0, 0
+    while spent < 3600:
+        longest = min(watch.FIRST_RETRY_SECONDS * 3**attempts, watch.LONGEST_RETRY_SECONDS)
+        spent += longest * 0.5  # the shortest wait that the jitter allows
+        attempts += 1
+    assert attempts <= 15
+
+
+def test_a_login_that_is_gone_shows_no_codes_to_nobody(stub, dropped):
+    stub.state = "close"
+    watch.reconnect_due()
+    assert dropped.look == Look.UNLINKED
+
+
+def test_connecting_for_long_ends_with_a_reason(app, make_session):
+    wa_session = make_session(status=Status.CONNECTING, status_at=ago(minutes=4))
+    watch.expire_codes()
+    assert (wa_session.status, wa_session.reason) == (Status.DISCONNECTED, Reason.NETWORK)
+
+
+def test_a_code_nobody_scanned_ends_with_a_reason(app, make_session):
+    wa_session = make_session(
+        status=Status.QR_PENDING, reason=None, linked_at=None, qr_sequence=6, qr_expires_at=ago(seconds=11)
+    )
+    watch.expire_codes()
+    assert wa_session.look == Look.QR_EXPIRED
+
+
+def test_a_code_that_is_still_good_stays(app, make_session):
+    wa_session = make_session(
+        status=Status.QR_PENDING, reason=None, qr_expires_at=clock.now() + timedelta(seconds=20)
+    )
+    watch.expire_codes()
+    assert wa_session.status == Status.QR_PENDING
+
+
+def test_silence_is_shown_and_answered_with_one_restart(stub, make_session):
+    wa_session = make_session(connected_at=ago(hours=3))
+    watch.reconcile()
+    watch.reconcile()
+    assert wa_session.look == Look.SILENT
+    assert stub.routes_asked().count("POST /instance/restart/support_line") == 1
+
+
+def test_messages_that_nobody_confirms_are_silence_too(stub, make_session, make_message):
+    wa_session = make_session(connected_at=ago(hours=1))
+    make_message(wa_session, status=MessageStatus.SENT, sent_at=ago(minutes=11))
+    watch.reconcile()
+    assert wa_session.look == Look.SILENT
+
+
+def test_a_proof_of_life_ends_the_silence(stub, make_session):
+    wa_session = make_session(connected_at=ago(hours=3), reason=Reason.SILENT, silent_restart_at=ago(hours=1))
+    with writing():
+        wa_session.last_proof_at = clock.now()
+    watch.reconcile()
+    assert wa_session.look == Look.CONNECTED
