@@ -9,7 +9,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from . import phone, sentences, words
+from . import moments, sentences, words
 from .models import Delivery, Message, MessageStatus, Outcome
 
 _RECEIPTS: dict[str, tuple[str, Any]] = {
@@ -23,14 +23,6 @@ _ATTEMPTS: dict[Outcome | None, tuple[str, str, Any]] = {
     Outcome.RETRY: ("queued", "warn", _l("Attempt %(number)s did not leave")),
     Outcome.FAILED: ("failed", "bad", _l("Attempt %(number)s was refused")),
     Outcome.UNCERTAIN: ("uncertain", "warn", _l("Attempt %(number)s has no clear answer")),
-}
-_WHAT_TO_DO: dict[str, Any] = {
-    "not_on_whatsapp": _l("Check the number and send it to the right one, or reach the person another way."),
-    "rejected": _l("Sending the same again will be refused too: change the text or the file first."),
-    "gateway_auth": _l("Correct the gateway's key, then try again."),
-    "gateway_not_found": _l("Link the session again, then try again."),
-    "unsupported": _l("This gateway cannot send that kind of message: send it as text."),
-    "expired": _l("Try again, and allow it more time."),
 }
 
 
@@ -49,14 +41,6 @@ class Step:
     answer: str = ""
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """Why a message did not arrive, and what a person can do about it."""
-
-    cause: str
-    next_step: str
-
-
 def steps(message: Message, now: datetime) -> list[Step]:
     """What happened to the message, oldest first."""
     past = [_accepted(message)]
@@ -66,17 +50,16 @@ def steps(message: Message, now: datetime) -> list[Step]:
     return past + _ending(message, now)
 
 
-def trouble(message: Message) -> Trouble | None:
+def trouble(message: Message) -> tuple[str, str] | None:
+    """Why a message did not arrive, and what a person can do about it."""
     if message.status not in (MessageStatus.FAILED, MessageStatus.EXPIRED):
         return None
-    code = message.error_code or message.status.value
-    advice = _WHAT_TO_DO.get(code, _l("Try again. If it fails once more, look at the health page."))
-    return Trouble(str(words.sentence_of(code)), str(advice))
+    return words.error_words(message.error_code or message.status)
 
 
 def _accepted(message: Message) -> Step:
     title = _("Accepted from %(source)s", source=sentences.who(message.source))
-    used = phone.for_reading(message.recipient)
+    used = words.readable_phone(message.recipient)
     note = ""
     if message.typed.strip() not in (used, message.recipient):
         note = _("“%(typed)s” was read as %(used)s", typed=message.typed.strip(), used=used)
@@ -93,7 +76,7 @@ def _attempt(message: Message, delivery: Delivery) -> Step:
         tone,
         str(title) % {"number": delivery.attempt},
         delivery.finished_at or delivery.started_at,
-        str(words.sentence_of(delivery.error_code)) if delivery.error_code else "",
+        words.error_words(delivery.error_code)[0] if delivery.error_code else "",
         delivery.error_detail or "",
     )
     if delivery.outcome == Outcome.SENT and delivery.attempt > 1:
@@ -139,7 +122,7 @@ def waits_for(message: Message, now: datetime) -> str:
             session=wa_session.name,
         )
     if message.next_at and message.next_at > now:
-        return _("The next attempt comes at %(time)s.", time=words.clock_time(message.next_at))
+        return _("The next attempt comes at %(time)s.", time=moments.at(message.next_at))
     return _("It is in line and leaves in a moment.")
 
 

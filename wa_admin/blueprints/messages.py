@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
-from .. import clock, hx, phone, story, words
+from .. import clock, hx, phone, sentences, story, words
+from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus, Role
@@ -16,20 +17,23 @@ bp = Blueprint("messages", __name__, url_prefix="/messages")
 
 SETTLING_POLL_SECONDS = 2
 
+bp.add_app_template_filter(sentences.source, "source")
+
+
+@bp.context_processor
+def rights():
+    return {"may_send": current_user.is_authenticated and current_user.may(Role.OPERATOR)}
+
 
 @bp.get("")
 @requires(Role.SUPERVISOR)
 def index():
     chosen = _chosen()
-    before, after = (request.args.get(name, type=int) for name in ("before", "after"))
-    shown = board.page(current_user.workspace_id, chosen, before=before, after=after)
+    shown = board.page(g.caller.workspace_id, chosen, request.args.get("cursor", type=int))
     return render_template(
         "messages/index.html",
-        board=shown,
-        chosen=chosen,
-        is_newest=shown.newer is None,
-        counts=board.counts(current_user.workspace_id),
-        has_session=bool(sessions.listed(current_user.workspace_id)),
+        counts=board.counts(g.caller.workspace_id),
+        **_drawn(shown, chosen, is_newest=shown.newer is None),
     )
 
 
@@ -38,96 +42,122 @@ def index():
 def changes():
     """What changed on a list that somebody is looking at: no row comes, goes or moves."""
     chosen, is_newest = _chosen(), request.args.get("newest") == "1"
-    shown = _ids(request.args.get("shown", ""))
-    now_shown = board.changed(current_user.workspace_id, chosen, shown, with_news=is_newest)
-    if request.args.get("v", type=int) == now_shown.version:
+    shown = board.changed(g.caller.workspace_id, chosen, _ids("shown"), with_news=is_newest)
+    if request.args.get("v", type=int) == shown.version:
         return hx.unchanged()
-    page = render_template("messages/_board.html", board=now_shown, chosen=chosen, is_newest=is_newest)
-    if not now_shown.news or now_shown.news == request.args.get("news", type=int):
-        return page
-    return hx.saying(page, ngettext("%(num)s new message", "%(num)s new messages", now_shown.news))
+    page = render_template("messages/_board.html", **_drawn(shown, chosen, is_newest))
+    has_more_news = shown.news > request.args.get("news", 0, type=int)
+    return hx.fragment(page, say=_news(shown.news) if has_more_news else "")
 
 
 @bp.get("/<int:id>")
 @requires(Role.SUPERVISOR)
 def show(id):
-    message = outbox.find(current_user.workspace_id, id)
-    return render_template("messages/show.html", **_story_of(message))
+    return render_template("messages/show.html", **_story_of(outbox.find(g.caller.workspace_id, id)))
 
 
 @bp.get("/<int:id>/steps")
 @requires(Role.SUPERVISOR)
 def steps(id):
-    message = outbox.find(current_user.workspace_id, id)
-    if request.args.get("v", type=int) == message.rev:
+    if request.args.get("v") == board.version(g.caller.workspace_id, id):
         return hx.unchanged()
+    message = outbox.find(g.caller.workspace_id, id)
     page = render_template("messages/_story.html", **_story_of(message))
-    if request.args.get("was") == message.status:
-        return page
-    return hx.saying(page, words.of(message.status))
+    moved = request.args.get("was") != message.status
+    return hx.fragment(page, say=words.message_words(message.status).word if moved else "")
 
 
 @bp.route("/new", methods=["GET", "POST"])
 @requires(Role.OPERATOR)
 def new():
-    known = sessions.listed(current_user.workspace_id)
+    known = sessions.listed(g.caller.workspace_id)
     form = ComposeForm(known, **_prefilled())
     if form.validate_on_submit():
         with refusals_shown_in(form):
             message = outbox.send(
-                current_user.workspace_id,
-                form.to.data,
-                form.text.data or "",
+                g.caller.workspace_id,
+                form.recipient.data,
+                form.message.data or "",
                 session_name=form.session_name,
-                attached=form.attached,
+                attached=form.attached(),
                 key=form.key,
-                valid_for_seconds=form.valid_for_seconds,
-                source=current_user.email,
+                valid_for_seconds=form.valid_for_seconds.data or None,
+                source=g.caller.actor,
             )
-            return redirect(url_for(".show", id=message.id), 303)
-    return render_template("messages/new.html", form=form, sessions=known), 422 if form.errors else 200
+            return hx.go(url_for(".show", id=message.id))
+    shown = {"form": form, "sessions": known, "longest": outbox.TEXT_LENGTH}
+    status = 422 if form.errors else 200
+    if hx.asked():
+        return hx.fragment(
+            render_template("messages/_compose.html", **shown), say=form.first_error, status=status
+        )
+    return render_template("messages/new.html", **shown), status
 
 
 @bp.post("/<int:id>/cancellation")
 @requires(Role.OPERATOR)
 def cancel(id):
-    return _shown(outbox.cancel(current_user.workspace_id, id, actor=current_user.email))
+    return _shown(outbox.cancel(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.get("/<int:id>/deliveries")
+@requires(Role.OPERATOR)
+def ask_to_retry(id):
+    """A page of its own for what a dialog asks where there is JavaScript."""
+    return render_template("messages/resend.html", message=outbox.find(g.caller.workspace_id, id))
 
 
 @bp.post("/<int:id>/deliveries")
 @requires(Role.OPERATOR)
 def retry(id):
-    return _shown(outbox.retry(current_user.workspace_id, id, actor=current_user.email))
+    return _shown(outbox.retry(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/<int:id>/arrival")
 @requires(Role.OPERATOR)
 def it_arrived(id):
-    return _shown(outbox.it_arrived(current_user.workspace_id, id, actor=current_user.email))
+    return _shown(outbox.it_arrived(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/<int:id>/copies")
 @requires(Role.OPERATOR)
 def resend_as_new(id):
-    message = outbox.resend_as_new(current_user.workspace_id, id, source=current_user.email)
-    flash(_("This is the new message; the old one stays as it was."))
-    return redirect(url_for(".show", id=message.id), 303)
+    message = outbox.resend_as_new(g.caller.workspace_id, id, source=g.caller.actor)
+    flash(_("This is the new message. The earlier one stays on record as it was."))
+    return hx.go(url_for(".show", id=message.id))
 
 
 def _shown(message: Message):
     """Where an act on a message ends: its story again, in place or as a page."""
-    if hx.wanted():
+    if hx.asked():
         page = render_template("messages/_story.html", **_story_of(message))
-        return hx.saying(page, words.of(message.status))
+        return hx.fragment(page, say=words.message_words(message.status).word)
     return redirect(url_for(".show", id=message.id), 303)
 
 
+def _drawn(shown: board.Board, chosen: str | None, is_newest: bool) -> dict[str, object]:
+    return {
+        "board": shown,
+        "chosen": chosen,
+        "is_newest": is_newest,
+        "news": _news(shown.news) if shown.news else "",
+        "has_session": bool(shown.rows) or bool(sessions.listed(g.caller.workspace_id)),
+        "poll_seconds": settings().poll_seconds,
+    }
+
+
+def _news(count: int) -> str:
+    if count > board.PAGE:
+        return _("More than %(count)s new messages", count=board.PAGE)
+    return ngettext("%(num)s new message", "%(num)s new messages", count)
+
+
 def _story_of(message: Message) -> dict[str, object]:
-    now = clock.now()
     return {
         "message": message,
-        "steps": story.steps(message, now),
+        "steps": story.steps(message, clock.now()),
         "trouble": story.trouble(message),
+        "version": board.version(g.caller.workspace_id, message.id),
         "poll_seconds": _poll_seconds(message),
     }
 
@@ -136,19 +166,24 @@ def _poll_seconds(message: Message) -> int | None:
     """None when nothing more can happen by itself."""
     if not message.is_settled or message.status == MessageStatus.SENT:
         return SETTLING_POLL_SECONDS
-    return words.poll_seconds() if message.status in (MessageStatus.DELIVERED, MessageStatus.UNCERTAIN) else None
+    if message.status in (MessageStatus.DELIVERED, MessageStatus.UNCERTAIN):
+        return settings().poll_seconds
+    return None
 
 
 def _prefilled() -> dict[str, object]:
     """A test to one's own number, or the text of an earlier message for another number."""
     copied = request.args.get("copy_of", type=int)
     if copied is not None:
-        earlier = outbox.find(current_user.workspace_id, copied)
-        return {"to": phone.for_reading(earlier.recipient), "text": earlier.body}
-    wa_session = sessions.default(current_user.workspace_id)
+        earlier = outbox.find(g.caller.workspace_id, copied)
+        return {"recipient": phone.for_reading(earlier.recipient), "message": earlier.body}
+    wa_session = sessions.default(g.caller.workspace_id)
     if "test" not in request.args or wa_session is None:
         return {}
-    return {"to": phone.for_reading(wa_session.number), "text": _("A test from wa-admin. It works.")}
+    return {
+        "recipient": phone.for_reading(wa_session.number),
+        "message": _("A test from wa-admin: it works."),
+    }
 
 
 def _chosen() -> str | None:
@@ -158,8 +193,8 @@ def _chosen() -> str | None:
     return chosen
 
 
-def _ids(listed: str) -> list[int]:
-    ids = [int(part) for part in listed.split(",") if part.isdecimal()]
+def _ids(name: str) -> list[int]:
+    ids = [int(part) for part in request.args.get(name, "").split(",") if part.isdecimal()]
     if len(ids) > board.PAGE:
         abort(400)
     return ids

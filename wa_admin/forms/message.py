@@ -11,8 +11,9 @@ from wtforms.validators import DataRequired, Length, ValidationError
 
 from ..crypto import new_token
 from ..models import WhatsAppSession
+from ..services.attachments import NewAttachment
+from ..services.outbox import TEXT_LENGTH
 
-LONGEST_TEXT = 65_536  # what WhatsApp takes
 NO_LIMIT = 0
 VALID_FOR = [
     (NO_LIMIT, _l("As long as it takes")),
@@ -29,46 +30,59 @@ def _with_plain_line_ends(text: str | None) -> str | None:
 
 
 class ComposeForm(FlaskForm):
-    """One message to one recipient. `once` names this copy of the form: a second click sends nothing."""
+    """One message to one recipient; fields are named as the outbox names them in its refusals.
 
-    to = StringField(
+    `once` names this copy of the form, so that a second click sends nothing.
+    """
+
+    recipient = StringField(
         _l("To"),
         [
             DataRequired(_l("Enter a phone number.")),
             Length(max=128, message=_l("This is too long for a number.")),
         ],
     )
-    text = TextAreaField(
+    message = TextAreaField(
         _l("Message"),
-        [Length(max=LONGEST_TEXT, message=_l("WhatsApp takes at most %(max)d characters."))],
+        [Length(max=TEXT_LENGTH, message=_l("A message may have %(max)d characters at most."))],
         filters=[_with_plain_line_ends],
     )
-    file = FileField(_l("Image or document"))
-    valid_for = SelectField(_l("Worth sending for"), coerce=int, choices=VALID_FOR, default=NO_LIMIT)
-    session = SelectField(_l("Session"))
+    media = FileField(_l("Image or document"))
+    valid_for_seconds = SelectField(
+        _l("If it cannot leave at once, keep trying for"), coerce=int, choices=VALID_FOR, default=NO_LIMIT
+    )
+    session_id = SelectField(_l("Send from"))
     once = HiddenField(default=new_token)
 
     def __init__(self, sessions: list[WhatsAppSession], **prefilled: Any) -> None:
         super().__init__(data=prefilled)
         if len(sessions) > 1:
-            self.session.choices = [(one.name, one.name) for one in sessions]
+            self.session_id.choices = [(one.session_id, one.name) for one in sessions]
         else:
-            del self.session
+            del self.session_id
 
-    def validate_text(self, field: TextAreaField) -> None:
-        if not (field.data or "").strip() and not self.file.data:
+    def validate_message(self, field: TextAreaField) -> None:
+        if not (field.data or "").strip() and not self.media.data:
             raise ValidationError(_l("Write a text, or attach a file."))
 
     @property
     def session_name(self) -> str | None:
-        return self.session.data if "session" in self else None
+        return self.session_id.data if "session_id" in self else None
 
-    @property
-    def valid_for_seconds(self) -> int | None:
-        return self.valid_for.data or None
+    def attached(self) -> NewAttachment | None:
+        """Raises Refusal when the file cannot be sent."""
+        file = self.media.data
+        return NewAttachment.read(file.read(), file.filename) if file else None
 
     @property
     def key(self) -> str:
         """The same form with the same content is the same message; with another content it is a new one."""
-        parts = (self.once.data, self.to.data, self.text.data, self.file.data and self.file.data.filename)
+        file = self.media.data and self.media.data.filename
+        parts = (self.once.data, self.recipient.data, self.message.data, self.session_name, file)
         return "form:" + hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    @property
+    def first_error(self) -> str:
+        """What to read out to somebody who cannot see the fields."""
+        listed = [error for errors in self.errors.values() for error in errors]
+        return str(listed[0]) if listed else ""

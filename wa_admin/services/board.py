@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, func, or_, select
 
 from ..extensions import db
-from ..models import Attachment, Message, MessageStatus
+from ..models import Attachment, Message, MessageStatus, WhatsAppSession
 from ..models.message import ARRIVED, WAITING
 
 PAGE = 50
@@ -41,7 +41,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Board:
-    """Rows newest first; cursors are message ids: older than `older`, newer than `newer`; None at the ends.
+    """Rows newest first; `older` and `newer` are cursors, None at the ends.
 
     `news` counts what has come since, up to one more than PAGE.
     """
@@ -61,24 +61,24 @@ class Board:
         return ",".join(str(row.id) for row in self.rows)
 
 
-def page(workspace_id: int, chosen: str | None, *, before: int | None, after: int | None) -> Board:
-    """The newest messages of a filter, or those older than `before`, or the next ones newer than `after`."""
+def page(workspace_id: int, chosen: str | None, cursor: int | None = None) -> Board:
+    """Messages older than `cursor`, newest first; a negative cursor means newer than its absolute value."""
     query = _rows(workspace_id, chosen).limit(PAGE + 1)
-    if after is not None:
-        rows = db.session.execute(query.where(Message.id > after).order_by(Message.id)).all()
+    if cursor is not None and cursor < 0:
+        rows = db.session.execute(query.where(Message.id > -cursor).order_by(Message.id)).all()
         some = rows[:PAGE][::-1]
-        return Board(some, _last(some), some[0].id if len(rows) > PAGE else None)
-    if before is not None:
-        query = query.where(Message.id < before)
+        return Board(some, _last(some), -some[0].id if len(rows) > PAGE else None)
+    if cursor is not None:
+        query = query.where(Message.id < cursor)
     rows = db.session.execute(query.order_by(Message.id.desc())).all()
     some = rows[:PAGE]
-    is_first = before is None or not some
-    return Board(some, _last(some) if len(rows) > PAGE else None, None if is_first else some[0].id)
+    newer = -some[0].id if some and cursor is not None else None
+    return Board(some, _last(some) if len(rows) > PAGE else None, newer)
 
 
 def changed(workspace_id: int, chosen: str | None, shown: list[int], *, with_news: bool) -> Board:
     """The same rows as they are now, and how many newer ones there are: one query, by primary key."""
-    wanted = Message.id.in_(shown)
+    wanted: ColumnElement[bool] = Message.id.in_(shown)
     if with_news:
         news = select(Message.id).where(Message.workspace_id == workspace_id, _matches(chosen))
         news = news.where(Message.id > max(shown, default=0)).order_by(Message.id).limit(PAGE + 1)
@@ -87,6 +87,13 @@ def changed(workspace_id: int, chosen: str | None, shown: list[int], *, with_new
     rows = db.session.execute(query).all()
     known = set(shown)
     return Board([row for row in rows if row.id in known], news=sum(row.id not in known for row in rows))
+
+
+def version(workspace_id: int, id: int) -> str | None:
+    """Changes when the message does, or the session that it waits for; None when there is no such message."""
+    query = select(Message.rev, WhatsAppSession.rev).outerjoin(Message.session)
+    row = db.session.execute(query.where(Message.id == id, Message.workspace_id == workspace_id)).first()
+    return ".".join(str(rev or 0) for rev in row) if row else None
 
 
 def counts(workspace_id: int) -> dict[str, int]:

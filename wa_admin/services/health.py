@@ -16,18 +16,16 @@ from flask_babel import format_decimal, format_timedelta, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import func, select, text
 
-from .. import clock, words
+from .. import clock, moments, words
 from ..app import settings
 from ..extensions import db
 from ..models import Gateway, Lease, Message, WhatsAppSession
 from ..models.message import WAITING
+from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS
 
 SLOW_DATABASE_MS = 250
-# the leader says so every few seconds: this long is several of its ticks missed
-LEASE_IS_DEAD_AFTER = timedelta(seconds=60)
 QUEUE_IS_STUCK_AFTER = timedelta(minutes=5)
 LOW_DISK_BYTES = 500 * 1024**2
-MISSED_CHECKS = 4
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,7 @@ def _outbox(workspace_id: int, sessions: list[WhatsAppSession], now: datetime) -
         "%(num)s message waits, for %(time)s.",
         "%(num)s messages wait, the oldest for %(time)s.",
         max(waiting, 1),
-        time=format_timedelta(now - oldest),
+        time=moments.span((now - oldest).total_seconds()),
     )
     if not any(one.can_send for one in sessions):
         step = _("They leave by themselves once a session is connected and not paused. See the session page.")
@@ -121,8 +119,10 @@ def _gateway(gateway: Gateway | None, now: datetime) -> Check:
     if gateway is None:
         return Check(name, None, _("None is known yet."), _("Start wa-admin with `flask up`, which adds it."))
     if gateway.failing_since is not None:
-        sentence = _("Out of order for %(time)s.", time=format_timedelta(now - gateway.failing_since))
-        return Check(name, False, sentence, str(words.sentence_of(gateway.failure or "gateway_unreachable")))
+        sentence = _(
+            "Out of order for %(time)s.", time=moments.span((now - gateway.failing_since).total_seconds())
+        )
+        return Check(name, False, sentence, " ".join(words.error_words(gateway.failure)))
     if gateway.checked_at is None:
         step = _("The scheduler asks it within a minute of its start.")
         return Check(name, None, _("It has not been asked yet."), step)

@@ -1,0 +1,87 @@
+"""The timeline as people read it: sentences with names, durations, and no line that says the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from ..extensions import db
+from ..models import Event, Message, User
+from ..sentences import TOPICS, Line, Names, lasted, line
+from . import timeline
+
+# each of these moves the status in the same transaction: one line tells both
+ACTS_THAT_MOVE = frozenset(
+    {
+        "link_started", "link_cancelled", "scanned", "linked", "connect_asked",
+        "disconnected_by_admin", "unlinked_by_admin",
+    }
+)  # fmt: skip
+SAME_ACT = timedelta(seconds=2)
+
+
+@dataclass(frozen=True)
+class Page:
+    lines: list[Line]
+    older: int | None
+    newer: int | None
+
+
+def page(workspace_id: int, topic: str | None = None, cursor: int | None = None) -> Page:
+    """Lines older than `cursor`, newest first. A negative cursor means newer than its absolute value."""
+    found = timeline.page(workspace_id, cursor=cursor, kinds=TOPICS[topic] if topic else None)
+    names = _names(workspace_id, found.items)
+    notes = _durations(found.items)
+    lines = [line(event, names, notes.get(moved, "")) for event, moved in _told_once(found.items)]
+    return Page(lines, found.next_cursor, found.previous_cursor)
+
+
+def _told_once(events: list[Event]) -> Iterator[tuple[Event, int]]:
+    """Each line with the id of the change of status that it tells."""
+    told = 0
+    for n, event in enumerate(events):
+        earlier = events[n + 1] if n + 1 < len(events) else None
+        if event.kind == "status" and earlier is not None and _is_one_act(earlier, event):
+            told = event.id
+        else:
+            yield event, told or event.id
+            told = 0
+
+
+def _is_one_act(act: Event, change: Event) -> bool:
+    return (
+        act.kind in ACTS_THAT_MOVE and act.session_id == change.session_id and change.at - act.at < SAME_ACT
+    )
+
+
+def _durations(events: list[Event]) -> dict[int, str]:
+    """By id of a change of status: how long the state before it had lasted."""
+    notes: dict[int, str] = {}
+    later: dict[int, Event] = {}  # the oldest change seen so far, by session
+    for event in events:
+        if event.kind == "status" and event.session_id is not None:
+            if after := later.get(event.session_id):
+                notes[after.id] = lasted(event, after)
+            later[event.session_id] = event
+    for session_id, oldest in later.items():
+        if before := _change_before(session_id, oldest):
+            notes[oldest.id] = lasted(before, oldest)
+    return notes
+
+
+def _change_before(session_id: int, event: Event) -> Event | None:
+    query = select(Event).filter_by(session_id=session_id, kind="status").where(Event.at < event.at)
+    return db.session.scalar(query.order_by(Event.at.desc(), Event.id.desc()).limit(1))
+
+
+def _names(workspace_id: int, events: list[Event]) -> Names:
+    people = select(User.email, User.name).filter_by(workspace_id=workspace_id)
+    ids = {event.detail["message"] for event in events if "message" in event.detail}
+    recipients = select(Message.id, Message.recipient).where(Message.id.in_(ids))
+    return Names(
+        dict(db.session.execute(people).tuples().all()),
+        dict(db.session.execute(recipients).tuples().all()) if ids else {},
+    )
