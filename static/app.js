@@ -167,6 +167,18 @@
     htmx_before_morph_attr: (_, { attrName }) => attrName !== "open" && attrName !== "data-seen",
   });
 
+  /* --- how long a text is --- */
+  const measure = (area) => {
+    const shown = document.querySelector(`[data-counts="${area.id}"]`);
+    if (!shown) return;
+    const [length, longest] = [[...area.value].length, Number(shown.dataset.longest)];
+    shown.hidden = false;
+    shown.textContent = `${length} / ${longest}`;
+    shown.classList.toggle("is-over", length > longest);
+  };
+  on("input", "textarea", measure);
+  document.querySelectorAll("textarea").forEach(measure);
+
   dress(document);
   count();
 })();
