@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from sqlalchemy import String
+from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..extensions import Base
+from ..extensions import Base, db
 from .types import Key, Moment
 
 
@@ -15,3 +15,8 @@ class Workspace(Base):
     id: Mapped[Key]
     name: Mapped[str] = mapped_column(String(80), unique=True)
     created_at: Mapped[Moment]
+
+    @classmethod
+    def first_id(cls) -> int:
+        """The one that is meant while nobody names a workspace."""
+        return db.session.scalars(select(cls.id).order_by(cls.id).limit(1)).one()

@@ -1,0 +1,93 @@
+"""Every code that a call can be refused with: its status, and what it means."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flask_babel import lazy_gettext as _l
+
+
+class Known(NamedTuple):
+    status: int
+    meaning: Any
+
+
+CATALOGUE: dict[str, Known] = {
+    # the call itself
+    "bad_request": Known(400, _l("The request cannot be read.")),
+    "bad_json": Known(400, _l("The body is not valid JSON.")),
+    "duplicate_name": Known(400, _l("A name is given twice.")),
+    "missing": Known(400, _l("A field that is needed is not there.")),
+    "unknown_field": Known(400, _l("There is no such field.")),
+    "wrong_type": Known(400, _l("A value has the wrong type.")),
+    "empty": Known(400, _l("A value is empty.")),
+    "too_long": Known(400, _l("A value is too long.")),
+    "bad_characters": Known(400, _l("A value holds control characters.")),
+    "out_of_range": Known(400, _l("A number is too small or too large.")),
+    "not_a_choice": Known(400, _l("A value is none of those that can be used.")),
+    "bad_base64": Known(400, _l("A file is not base64.")),
+    "key_bad": Known(400, _l("The Idempotency-Key is empty, too long or not printable.")),
+    "unauthorized": Known(401, _l("There is no API key, or it is unknown or revoked.")),
+    "csrf": Known(400, _l("A call with a cookie lacks the header X-CSRFToken.")),
+    "cross_site": Known(403, _l("A call with a cookie comes from another site.")),
+    "forbidden": Known(403, _l("This account may not do that.")),
+    "changed_meanwhile": Known(409, _l("Somebody else changed it at the same time: look again.")),
+    "not_found": Known(404, _l("There is nothing at this address.")),
+    "method_not_allowed": Known(405, _l("The address does not take this method.")),
+    "too_large": Known(413, _l("The request is too large.")),
+    "unsupported_media_type": Known(415, _l("The body is not sent as application/json.")),
+    "too_many_requests": Known(429, _l("Too many requests: Retry-After says how many seconds to wait.")),
+    "server_error": Known(500, _l("It failed here; the log tells more.")),
+    "database_busy": Known(503, _l("The database is busy and nothing was stored: try again.")),
+    # sessions
+    "session_not_found": Known(404, _l("No session has this id; the sentence lists the names there are.")),
+    "session_inactive": Known(409, _l("The session is switched off.")),
+    "session_limit": Known(409, _l("The panel has as many sessions as WA_MAX_SESSIONS allows.")),
+    "name_taken": Known(409, _l("Another session has this name.")),
+    "name_bad": Known(400, _l("The name holds characters that cannot be shown.")),
+    "session_id_taken": Known(409, _l("Another session has this session_id.")),
+    "session_id_bad": Known(400, _l("A session_id has 1 to 64 small letters, digits, “-” and “_”.")),
+    "session_id_fixed": Known(400, _l("The session_id is fixed once a phone was linked.")),
+    "already_connected": Known(409, _l("The session is connected: unlink it first.")),
+    "not_connected": Known(409, _l("The session is not connected.")),
+    "default_session": Known(409, _l("It is the default session.")),
+    "no_code": Known(409, _l("No code waits for the phone.")),
+    "no_gateway": Known(503, _l("No gateway is set up yet.")),
+    "unknown_gateway": Known(400, _l("There is no gateway of this name.")),
+    "unsupported": Known(501, _l("This gateway or version cannot do that.")),
+    "gateway_unreachable": Known(502, _l("The gateway does not answer.")),
+    "gateway_timeout": Known(502, _l("The gateway did not answer in time.")),
+    "gateway_bad_answer": Known(502, _l("The gateway answered nonsense.")),
+    "gateway_auth": Known(409, _l("The gateway refuses our key.")),
+    "gateway_not_found": Known(409, _l("The gateway does not know the session.")),
+    # messages
+    "bad_number": Known(400, _l("This is no phone number.")),
+    "number_missing": Known(400, _l("There is no phone number.")),
+    "group_id": Known(400, _l("A person's number is needed, and this is a group.")),
+    "bad_group_id": Known(400, _l("This is no group id.")),
+    "message_not_found": Known(404, _l("There is no such message.")),
+    "message_missing": Known(400, _l("There is neither a text nor a file.")),
+    "message_too_long": Known(400, _l("The text is too long.")),
+    "idempotency_key_reused": Known(409, _l("This key was used for a different message.")),
+    "wrong_state": Known(409, _l("The message is in a state that does not allow it.")),
+    "media_empty": Known(400, _l("The file is empty.")),
+    "media_too_large": Known(400, _l("The file is too large.")),
+    "media_refused": Known(400, _l("Files of this type cannot be sent.")),
+    "media_not_image": Known(400, _l("The file is no picture.")),
+}
+
+# what any call can be refused with, and what only one with fields can
+ALWAYS = (
+    "unauthorized",
+    "forbidden",
+    "csrf",
+    "cross_site",
+    "too_many_requests",
+    "server_error",
+    "database_busy",
+)
+WITH_FIELDS = (
+    "bad_request", "missing", "unknown_field", "wrong_type", "empty", "too_long", "bad_characters",
+    "out_of_range", "not_a_choice", "duplicate_name",
+)  # fmt: skip
+WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")

@@ -1,0 +1,349 @@
+"""The HTTP API for programs: sessions and messages, in one envelope."""
+
+from __future__ import annotations
+
+from flask import Blueprint, g, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from .. import phone, qr
+from ..api.operation import operation
+from ..app import MAX_REQUEST_BYTES, settings
+from ..drivers.contract import Unsupported
+from ..models import MessageStatus, Role, WhatsAppSession
+from ..refusal import Refusal
+from ..services import attachments, gateways, outbox, sessions
+from .access import key_or_login
+
+bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
+
+LOOK, ACT, KEEP = key_or_login(Role.SUPERVISOR), key_or_login(Role.OPERATOR), key_or_login(Role.ADMIN)
+IN_PATH = ("session_not_found",)
+GATEWAY = ("gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_bad_answer")
+
+
+class NoCode(Refusal):
+    code = "no_code"
+    status = 409
+
+
+class UnknownGateway(Refusal):
+    code = "unknown_gateway"
+
+
+# --- sessions ------------------------------------------------------------------------------------
+
+
+@bp.post("/sessions/init/")
+@KEEP
+@operation(
+    _l("Add a session and start linking it"),
+    description=_l(
+        "The session is stored first. When the gateway cannot be reached it is there all the same, and its "
+        "“reason” says so: connect it once the gateway is back."
+    ),
+    takes="NewSession",
+    gives="Session",
+    status=(201,),
+    refuses=(
+        "session_limit",
+        "name_taken",
+        "name_bad",
+        "session_id_taken",
+        "session_id_bad",
+        "bad_number",
+        "unknown_gateway",
+        "no_gateway",
+    ),
+)
+def init(body):
+    _check_gateway(body.get("gateway"))
+    added = sessions.create(
+        g.caller.workspace_id,
+        body["instance_name"],
+        session_id=body.get("session_id"),
+        phone_number=body.get("phone_number"),
+        description=body.get("description") or "",
+        actor=g.caller.actor,
+    )
+    try:
+        return sessions.link(g.caller.workspace_id, added.id, actor=g.caller.actor)
+    except gateways.GatewayRefused:
+        return _find(added.id)
+
+
+@bp.get("/sessions/list/")
+@LOOK
+@operation(
+    _l("List the sessions"), description=_l("The default one first, then the oldest."), gives="Sessions"
+)
+def list_sessions():
+    found = sessions.listed(g.caller.workspace_id)
+    return {
+        "sessions": found,
+        "total_count": len(found),
+        "connected_count": sum(one.is_connected for one in found),
+        "limit": settings().max_sessions,
+    }
+
+
+@bp.get("/sessions/status/<path:id>/")
+@LOOK
+@operation(
+    _l("Look at one session"),
+    description=_l("What the panel knows, with its age: no gateway is asked."),
+    gives="Session",
+    refuses=IN_PATH,
+)
+def status(id):
+    return _find(id)
+
+
+@bp.get("/sessions/qr/<path:id>/")
+@ACT
+@operation(
+    _l("Get the code that waits for the phone"),
+    description=_l(
+        "A code lives 60 s the first time, then 20 s, six in a set: come again when it expires. No gateway "
+        "is asked. With ?phone= the answer must hold a pairing code: ask for one by POST refresh-qr with "
+        "that phone first."
+    ),
+    asks="QrQuery",
+    gives="Qr",
+    refuses=(*IN_PATH, "no_code", "bad_number"),
+)
+def qr_code(id, query):
+    if "phone" in query:
+        phone.digits(query["phone"], settings().default_region)
+    waiting = sessions.qr_of(_find(id))
+    if waiting is None:
+        raise NoCode(_l("No code waits for the phone now. POST connect or refresh-qr starts a set of six."))
+    if "phone" in query and not waiting.pairing_code:
+        raise NoCode(_l("No pairing code was asked for yet. POST refresh-qr with this phone asks for one."))
+    return {
+        "code": waiting.code,
+        "svg": qr.svg(waiting.code, _("QR code for linking")) if waiting.code else None,
+        "expires_at": waiting.expires_at,
+        "sequence": waiting.sequence,
+        "pairing_code": waiting.pairing_code,
+    }
+
+
+@bp.post("/sessions/connect/<path:id>/")
+@ACT
+@operation(
+    _l("Connect a session"),
+    description=_l("With the stored login; where there is none, or with a phone, linking starts."),
+    takes="LinkCall",
+    gives="Session",
+    refuses=(*IN_PATH, "session_inactive", "bad_number", *GATEWAY),
+)
+def connect(id, body):
+    if body.get("phone"):
+        return _pair(id, body["phone"])
+    return sessions.connect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.post("/sessions/refresh-qr/<path:id>/")
+@ACT
+@operation(
+    _l("Ask for new codes"),
+    description=_l("A new set of QR codes; with a phone, a pairing code as well."),
+    takes="LinkCall",
+    gives="Session",
+    refuses=(*IN_PATH, "session_inactive", "already_connected", "bad_number", *GATEWAY),
+)
+def refresh_qr(id, body):
+    if body.get("phone"):
+        return _pair(id, body["phone"])
+    return sessions.link(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.post("/sessions/restart/<path:id>/")
+@ACT
+@operation(
+    _l("Restart a session"),
+    description=_l("The connection is built anew; the login stays."),
+    gives="Session",
+    refuses=(*IN_PATH, *GATEWAY),
+)
+def restart(id):
+    return sessions.restart(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.post("/sessions/disconnect/<path:id>/")
+@ACT
+@operation(
+    _l("Disconnect a session"),
+    description=_l("It stays offline until somebody connects it; the login stays."),
+    gives="Session",
+    refuses=(*IN_PATH, *GATEWAY),
+)
+def disconnect(id):
+    return sessions.disconnect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.post("/sessions/logout/<path:id>/")
+@ACT
+@operation(
+    _l("Unlink the phone"),
+    description=_l("Linking again needs the phone in hand. Waiting messages stay."),
+    gives="Session",
+    refuses=(*IN_PATH, *GATEWAY),
+)
+def logout(id):
+    return sessions.logout(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.post("/sessions/set-primary/<path:id>/")
+@ACT
+@operation(
+    _l("Make a session the default"),
+    description=_l("Messages that name no session go out from it. It must be connected."),
+    gives="Session",
+    refuses=(*IN_PATH, "not_connected"),
+)
+def set_primary(id):
+    return sessions.make_default(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+
+
+@bp.delete("/sessions/delete/<path:id>/")
+@KEEP
+@operation(
+    _l("Remove a session"),
+    description=_l("Here and at the gateway. Its messages stay on record; waiting ones are cancelled."),
+    asks="DeleteQuery",
+    gives="Deleted",
+    refuses=(*IN_PATH, "default_session", *GATEWAY),
+)
+def delete(id, query):
+    found = _find(id)
+    gone = {"id": found.id, "instance_name": found.name}
+    sessions.delete(g.caller.workspace_id, found.id, force=query.get("force", False), actor=g.caller.actor)
+    return gone
+
+
+@bp.post("/sessions/sync/")
+@KEEP
+@operation(
+    _l("Adopt the sessions that the gateway has"),
+    description=_l("Not offered by this version: it answers 501."),
+    gives="Synced",
+    refuses=("unsupported",),
+)
+def sync():
+    raise Unsupported
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+@bp.post("/messages/send/")
+@ACT
+@operation(
+    _l("Send a message"),
+    description=_l(
+        "Accepted means stored: it is not lost, and it waits while the phone is offline. The same "
+        "Idempotency-Key gives the same message for 30 days, so a call that got no answer can be repeated."
+    ),
+    takes="NewMessage",
+    gives="Message",
+    status=(202, 201),
+    headers=("Idempotency-Key",),
+    largest_bytes=MAX_REQUEST_BYTES,
+    refuses=(
+        "bad_number", "bad_group_id", "message_missing", "message_too_long", "session_not_found",
+        "session_inactive", "idempotency_key_reused", "media_refused", "media_not_image", "media_too_large",
+    ),
+)  # fmt: skip
+def send(body):
+    media = body.get("media")
+    attached = media and attachments.NewAttachment.read(media["data"], media["filename"], media["kind"])
+    message = outbox.send(
+        g.caller.workspace_id,
+        body["recipient"],
+        body.get("message", ""),
+        session_name=body.get("session_id"),
+        attached=attached,
+        key=request.headers.get("Idempotency-Key"),
+        valid_for_seconds=body.get("valid_for_seconds"),
+        source=g.caller.actor,
+    )
+    return message, 201 if message.sent_at else 202
+
+
+@bp.get("/messages/")
+@LOOK
+@operation(
+    _l("List messages"),
+    description=_l("The newest first, 50 a page."),
+    asks="MessagesQuery",
+    gives="Messages",
+    refuses=IN_PATH,
+)
+def list_messages(query):
+    page = outbox.page(
+        g.caller.workspace_id,
+        status=MessageStatus(query["status"]) if "status" in query else None,
+        cursor=query.get("cursor"),
+        session_id=_find(query["session_id"]).id if "session_id" in query else None,
+        limit=query["limit"],
+    )
+    return {
+        "messages": page.items,
+        "next_cursor": page.next_cursor,
+        "previous_cursor": page.previous_cursor,
+    }
+
+
+@bp.get("/messages/<int:id>/")
+@LOOK
+@operation(
+    _l("Look at one message"),
+    description=_l("With every step of its delivery."),
+    gives="MessageWithSteps",
+    refuses=("message_not_found",),
+)
+def show_message(id):
+    return outbox.find(g.caller.workspace_id, id)
+
+
+@bp.post("/messages/<int:id>/cancel/")
+@ACT
+@operation(
+    _l("Cancel a message"),
+    description=_l("While it is queued."),
+    gives="MessageWithSteps",
+    refuses=("message_not_found", "wrong_state"),
+)
+def cancel(id):
+    return outbox.cancel(g.caller.workspace_id, id, actor=g.caller.actor)
+
+
+@bp.post("/messages/<int:id>/retry/")
+@ACT
+@operation(
+    _l("Send a message again"),
+    description=_l("After it failed, expired or became uncertain; an uncertain one may then arrive twice."),
+    gives="MessageWithSteps",
+    status=(202,),
+    refuses=("message_not_found", "wrong_state"),
+)
+def retry(id):
+    return outbox.retry(g.caller.workspace_id, id, actor=g.caller.actor)
+
+
+def _find(id: str | int) -> WhatsAppSession:
+    return sessions.find(g.caller.workspace_id, id)
+
+
+def _pair(id: str, typed: str) -> WhatsAppSession:
+    return sessions.pairing_code(g.caller.workspace_id, _find(id).id, typed, actor=g.caller.actor)
+
+
+def _check_gateway(name: str | None) -> None:
+    if name and name != gateways.of_workspace().name:
+        raise UnknownGateway(
+            _l("There is no gateway of this name. There is: %(name)s.", name=gateways.of_workspace().name),
+            field="gateway",
+        )

@@ -1,0 +1,105 @@
+"""The helper inside wa-admin: the services themselves, for the first workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from .. import clock, words
+from ..api import schemas
+from ..drivers.contract import GatewayError
+from ..extensions import db
+from ..models import Status, WhatsAppSession, Workspace
+from ..refusal import Refusal
+from ..services import outbox, sessions, watch
+from .errors import refused
+from .values import LinkCode, SentMessage, Session
+
+# events come by themselves while a panel runs; without one the gateway is asked
+ASK_AT_EVERY_LOOK = 3
+LAST_CODE = 6
+NEXT_CODE_IS_LATE = timedelta(seconds=3)
+
+
+class InProcess:
+    """Reads its answers through the API's own schemas, so that they cannot differ from those over HTTP."""
+
+    def __init__(self, actor: str = "python") -> None:
+        self.workspace_id = Workspace.first_id()
+        self.actor = actor
+        self.looks = 0
+
+    def send(
+        self,
+        to: str,
+        message: str,
+        session_name: str | None,
+        *,
+        key: str | None,
+        wait_seconds: float,
+        valid_for_seconds: float | None,
+    ) -> SentMessage:
+        with _one_family():
+            sent = outbox.send(
+                self.workspace_id,
+                to,
+                message,
+                session_name=session_name,
+                key=key,
+                valid_for_seconds=valid_for_seconds,
+                source=self.actor,
+            )
+            if wait_seconds and not sent.is_settled:
+                sent = outbox.wait(sent.id, wait_seconds)
+            return SentMessage.read(schemas.dump("Message", sent))
+
+    def sessions(self) -> list[Session]:
+        return [_told(one) for one in sessions.listed(self.workspace_id)]
+
+    def session(self, name: str) -> Session:
+        with _one_family():
+            return _told(sessions.find(self.workspace_id, name))
+
+    def look_again(self, name: str) -> Session:
+        with _one_family():
+            db.session.rollback()  # what is true now, not when we began to read
+            self.looks += 1
+            wa_session = sessions.find(self.workspace_id, name)
+            if self.looks % ASK_AT_EVERY_LOOK == 0:
+                wa_session = self._ask_gateway(wa_session)
+            return _told(wa_session)
+
+    def connect(self, name: str) -> Session:
+        with _one_family():
+            found = sessions.find(self.workspace_id, name)
+            return _told(sessions.connect(self.workspace_id, found.id, actor=self.actor))
+
+    def link_code(self, name: str) -> LinkCode | None:
+        with _one_family():
+            waiting = sessions.qr_of(sessions.find(self.workspace_id, name))
+        if waiting is None:
+            return None
+        return LinkCode(waiting.code, waiting.pairing_code, waiting.sequence, waiting.expires_at)
+
+    def _ask_gateway(self, wa_session: WhatsAppSession) -> WhatsAppSession:
+        if wa_session.status == Status.QR_PENDING and wa_session.qr_expires_at:
+            is_late = clock.now() > wa_session.qr_expires_at + NEXT_CODE_IS_LATE
+            if is_late and (wa_session.qr_sequence or 0) < LAST_CODE:
+                return sessions.link(self.workspace_id, wa_session.id, actor=self.actor)
+        return watch.refresh(wa_session)
+
+
+def _told(wa_session: WhatsAppSession) -> Session:
+    return Session.read(schemas.dump("Session", wa_session))
+
+
+@contextmanager
+def _one_family() -> Iterator[None]:
+    """Refusals as the errors that app code knows."""
+    try:
+        yield
+    except Refusal as error:
+        raise refused(error.status, error.code, str(error), error.field) from error
+    except GatewayError as error:
+        raise refused(502, error.code, " ".join(words.error_words(error.code))) from error
