@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 
 from babel.dates import get_timezone
 from email_validator import EmailNotValidError, validate_email
-from flask_babel import get_babel
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select, update
 
-from .. import clock, passwords, plain
+from .. import clock, passwords, plain, words
 from ..crypto import digest, new_token
 from ..extensions import db, writing
 from ..models import LoginSession, Role, SetupToken, User, Workspace
@@ -245,11 +244,6 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
 
 
-def languages() -> list[str]:
-    """The languages that the panel speaks, as codes: `en`, and each one with a translation."""
-    return sorted({"en", *(str(locale) for locale in get_babel().instance.list_translations())})
-
-
 def checked_email(email: str) -> str:
     """The address as it is kept, in lower case. Raises UnfitText."""
     text = plain.line(email, LONGEST_EMAIL, field="email").lower()
@@ -261,7 +255,7 @@ def checked_email(email: str) -> str:
 
 
 def checked_language(language: str | None) -> str | None:
-    if language and language not in languages():
+    if language and language not in words.languages():
         raise UnfitPreference(_l("Choose one of the list."), field="language")
     return language or None
 

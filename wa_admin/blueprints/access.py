@@ -1,0 +1,232 @@
+"""Who may do what: each route declares it, and the start fails when one does not.
+
+    @bp.post("/<int:id>/default")
+    @requires(Role.OPERATOR)          # a signed-in person of this role or a higher one; with CSRF
+    @public                           # anybody; with CSRF
+    @key_or_login(Role.OPERATOR)      # an app's key, or a signed-in person with CSRF
+    @proved                           # above `requires`: and the password was typed within 15 minutes
+
+Views find out who calls in `g.caller`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+
+from .. import clock, hx
+from ..extensions import csrf, login_manager
+from ..models import Role
+from ..refusal import Refusal
+from ..services import api_keys, logins
+
+log = logging.getLogger(__name__)
+View = TypeVar("View", bound=Callable[..., Any])
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class NotAllowed(Refusal):
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, needed: Role) -> None:
+        super().__init__(
+            _l("Only an admin may do this.")
+            if needed == Role.ADMIN
+            else _l("Only an operator or an admin may do this.")
+        )
+        self.needed = needed
+
+
+class NotSignedIn(Refusal):
+    code = "unauthorized"
+    status = 401
+
+
+class FromElsewhere(Refusal):
+    code = "cross_site"
+    status = 403
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who is behind this request; `actor` is what the timeline keeps."""
+
+    workspace_id: int
+    actor: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What a route asks for; `role` None means nothing."""
+
+    role: Role | None
+    by_key: bool = False
+
+
+def requires(role: Role) -> Callable[[View], View]:
+    """A signed-in person with this role, or one that includes it."""
+    return _declare(Permission(role))
+
+
+def public(view: View) -> View:
+    """Anybody."""
+    return _declare(Permission(None))(view)
+
+
+def key_or_login(role: Role) -> Callable[[View], View]:
+    """An app with an API key, which may do everything, or a signed-in person with this role."""
+
+    def declare(view: View) -> View:
+        csrf.exempt(view)  # checked below, but only for callers with a cookie
+        return _declare(Permission(role, by_key=True))(view)
+
+    return declare
+
+
+def proved(view: View) -> View:
+    """And the password was typed a short while ago."""
+    view.needs_proof = True  # type: ignore[attr-defined]
+    return view
+
+
+def register(app: Flask) -> None:
+    """Guard every request. Raises RuntimeError when a route declares no permission."""
+    app.config["WTF_CSRF_SSL_STRICT"] = False  # a Referer is not always sent; Origin is, and we check it
+    app.config["SESSION_REFRESH_EACH_REQUEST"] = False
+    login_manager.session_protection = None  # it would sign out phones that change networks
+    login_manager.request_loader(lambda _request: _identify())
+    undeclared = sorted(
+        rule.endpoint
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint != "static" and not hasattr(app.view_functions[rule.endpoint], "permission")
+    )
+    if undeclared:
+        raise RuntimeError(f"these routes declare no permission: {', '.join(undeclared)}")
+    app.before_request(_guard)
+
+
+def is_own_path(target: str | None) -> bool:
+    """Whether a path to go on to stays on this panel."""
+    if not target or not target.startswith("/") or target.startswith("//"):
+        return False
+    if "\\" in target or any(ord(char) < 32 or ord(char) == 127 for char in target):
+        return False
+    # a browser decodes nothing before it resolves, but a proxy on the way may
+    if target[1:].lower().startswith(("%2f", "%5c")):
+        return False
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return False
+    return not parts.scheme and not parts.netloc
+
+
+def leave_for_login() -> Any:
+    """To the login page, and from there back to this one."""
+    here = page_asked_for()
+    return _leave_for(url_for("auth.login", next=None if here == "/" else here))
+
+
+def page_asked_for() -> str:
+    """The path to come back to: this page, or the one that a fragment or a form belongs to."""
+    if request.method in SAFE_METHODS and not hx.asked():
+        return request.full_path.rstrip("?")
+    return page_before()
+
+
+def page_before() -> str:
+    """The path of the page that this request was made from, `/` when it is unknown or not ours."""
+    page = urlsplit(request.headers.get("HX-Current-URL") or request.referrer or "/")
+    path = f"{page.path}?{page.query}" if page.query else page.path
+    return path if page.netloc in ("", request.host) and is_own_path(path) else "/"
+
+
+def _declare(permission: Permission) -> Callable[[View], View]:
+    def declare(view: View) -> View:
+        view.permission = permission  # type: ignore[attr-defined]
+        return view
+
+    return declare
+
+
+def _identify() -> logins.Identity | None:
+    token = session.get(logins.COOKIE_KEY)
+    return logins.identify(token) if isinstance(token, str) else None
+
+
+def _guard() -> Any:
+    """Runs before every view; what it returns is the answer instead."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    permission: Permission | None = getattr(view, "permission", None)
+    if permission is None:  # a static file, or no route at all
+        return None
+    if permission.by_key and "Authorization" in request.headers:
+        g.caller = _caller_by_key()
+        return None
+    _refuse_other_sites()
+    if permission.role is None:
+        return None
+    if not current_user.is_authenticated:
+        return _ask_to_sign_in(permission)
+    if permission.by_key:
+        csrf.protect()
+    g.caller = Caller(current_user.workspace_id, current_user.email, current_user.role)
+    if not current_user.may(permission.role):
+        log.warning("%s (%s) was refused %s", current_user.user_id, current_user.role, request.endpoint)
+        raise NotAllowed(permission.role)
+    now = clock.now()
+    if getattr(view, "needs_proof", False) and not current_user.proved_lately(now):
+        return _leave_for(url_for("auth.confirm", next=page_asked_for()))
+    if not _is_poll():
+        logins.touch(current_user._get_current_object(), now)
+    return None
+
+
+def _caller_by_key() -> Caller:
+    scheme, _space, raw = request.headers["Authorization"].partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotSignedIn(_l("Send your API key as “Authorization: Bearer wak_…”."))
+    key = api_keys.check(raw.strip())
+    return Caller(key.workspace_id, key.actor, Role.ADMIN)
+
+
+def _refuse_other_sites() -> None:
+    """What a page of another site makes a browser send is not what its user wants."""
+    if request.method in SAFE_METHODS:
+        return
+    origin = request.headers.get("Origin")
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" or (origin and not _is_ours(origin)):
+        raise FromElsewhere(_l("This came from a page that is not part of this panel, so nothing was done."))
+
+
+def _is_ours(origin: str) -> bool:
+    """By host and port only: behind a proxy the scheme that we see may differ."""
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return host == request.host or host == urlsplit(current_app.config["SETTINGS"].panel_url).netloc
+
+
+def _ask_to_sign_in(permission: Permission) -> Any:
+    if permission.by_key:
+        raise NotSignedIn(_l("Send your API key as “Authorization: Bearer wak_…”."))
+    return leave_for_login()
+
+
+def _leave_for(url: str) -> Any:
+    return hx.sign_in(url) if hx.asked() else redirect(url, 303)
+
+
+def _is_poll() -> bool:
+    return request.method == "GET" and hx.asked()

@@ -1,0 +1,142 @@
+"""What people fill in about themselves, about others, and about the apps that call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytz
+from flask import request
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import EmailField, Field, HiddenField, PasswordField, SelectField, StringField
+from wtforms.validators import InputRequired, Length, StopValidation
+
+from .. import passwords, plain, words
+from ..models import Role
+from ..refusal import Refusal
+from ..services import api_keys, users
+
+# where most of our readers live; every other zone follows by name
+COMMON_ZONES = (
+    "Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura", "Asia/Pontianak", "America/Sao_Paulo", "America/Manaus",
+    "America/Fortaleza", "America/Cuiaba", "America/Rio_Branco", "America/Noronha", "Asia/Singapore",
+    "Asia/Kuala_Lumpur", "Asia/Kolkata", "Europe/Lisbon", "Europe/London", "Europe/Berlin", "UTC",
+)  # fmt: skip
+ZONES = (*COMMON_ZONES, *(zone for zone in pytz.common_timezones if zone not in COMMON_ZONES))
+AUTOMATIC = ""
+THEMES = [("system", _l("As the device")), ("light", _l("Light")), ("dark", _l("Dark"))]
+ROLES = [
+    (Role.SUPERVISOR.value, _l("Supervisor: sees sessions and messages, changes nothing")),
+    (Role.OPERATOR.value, _l("Operator: also sends messages and links the phone")),
+    (Role.ADMIN.value, _l("Admin: also manages people, API keys and sessions")),
+]
+
+
+class Form(FlaskForm):
+    """Takes text only: a file where a text belongs counts as nothing."""
+
+    def __init__(self, sent: bool = True, **values: Any) -> None:
+        """`sent` False: the request is about another form of the page."""
+        super().__init__(request.form if sent and request.method == "POST" else None, data=values)
+
+
+class Choice(SelectField):
+    def pre_validate(self, form: Any) -> None:
+        if self.data not in {key for key, _label in self.choices}:
+            raise StopValidation(str(_l("Choose one of the list.")))
+
+
+def fit(check: Callable[[str], str]) -> Callable[[Any, Field], None]:
+    """A validator from a service's own check, so that form, API and command line agree."""
+
+    def validate(_form: Any, field: Field) -> None:
+        try:
+            field.data = check(field.data or "")
+        except Refusal as refusal:
+            raise StopValidation(str(refusal)) from None
+
+    return validate
+
+
+def one_line(longest: int, field: str = "name") -> Callable[[Any, Field], None]:
+    return fit(lambda text: plain.line(text, longest, field=field))
+
+
+def _password(form: Any, field: Field) -> None:
+    own = [form[name].data or "" for name in ("email", "name") if name in form]
+    fit(lambda text: passwords.checked(text, own))(form, field)
+
+
+def _typed() -> list[Any]:
+    """For a password that exists: whether it fits is for the service to say."""
+    return [InputRequired(_l("Type the password.")), Length(max=1000, message=_l("This is too long."))]
+
+
+def _zones() -> list[tuple[str, Any]]:
+    return [(AUTOMATIC, _l("As the browser says")), *((zone, zone.replace("_", " ")) for zone in ZONES)]
+
+
+def _languages() -> list[tuple[str, Any]]:
+    return [(AUTOMATIC, _l("As the browser says")), *words.languages().items()]
+
+
+class LoginForm(Form):
+    email = EmailField(
+        _l("E-mail"),
+        [InputRequired(_l("Type your e-mail address.")), Length(max=254, message=_l("This is too long."))],
+    )
+    password = PasswordField(_l("Password"), _typed())
+    next = HiddenField()
+
+
+class ProofForm(Form):
+    password = PasswordField(_l("Your password"), _typed())
+    next = HiddenField()
+
+
+class SetupForm(Form):
+    name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
+    email = EmailField(_l("E-mail"), [fit(users.checked_email)])
+    password = PasswordField(_l("Password"), [_password])
+    language = Choice(_l("Language"), choices=_languages)
+    time_zone = Choice(_l("Time zone"), choices=_zones)
+    token = HiddenField()
+
+
+class ProfileForm(Form):
+    name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
+    language = Choice(_l("Language"), choices=_languages)
+    time_zone = Choice(_l("Time zone"), choices=_zones)
+    theme = Choice(_l("Appearance"), choices=THEMES)
+
+
+class PasswordForm(Form):
+    password = PasswordField(_l("Current password"), _typed())
+    new_password = PasswordField(_l("New password"))
+
+    def __init__(self, own_words: Iterable[str], sent: bool = True) -> None:
+        super().__init__(sent)
+        self.own_words = tuple(own_words)
+
+    def validate_new_password(self, field: Field) -> None:
+        fit(lambda text: passwords.checked(text, self.own_words))(self, field)
+
+
+class KeyForm(Form):
+    name = StringField(_l("Name"), [one_line(api_keys.LONGEST_NAME)])
+
+
+class PersonForm(Form):
+    name = StringField(_l("Name"), [one_line(users.LONGEST_NAME)])
+    email = EmailField(_l("E-mail"), [fit(users.checked_email)])
+    role = Choice(_l("Role"), choices=ROLES, default=Role.OPERATOR.value)
+    password = PasswordField(_l("First password"))
+
+    def validate_password(self, field: Field) -> None:
+        if field.data:
+            _password(self, field)
+
+
+class RoleForm(Form):
+    role = Choice(_l("Role"), choices=ROLES)
