@@ -254,7 +254,7 @@ class NeonizeEngine(Engine):
         name = event.DESCRIPTOR.name
         if name in OPENING:
             self._login.connected()
-            account = opened(self._client.me)
+            account = opened(self._client.me or self._client.get_me())
             self._profile_name = account.get("profile_name", self._profile_name)
             self._tell(account)
             self._look_for_profile(0)
@@ -280,7 +280,7 @@ class NeonizeEngine(Engine):
         """The name comes with a sync some time after the first login, of which no event tells."""
         if self._state != "open" or self._profile_name:
             return
-        # get_me aborts the process before connect() and after stop(): neither can be now
+        # get_me aborts the process before connect() and after stop(): while open it is neither
         self._profile_name = profile_name(self._client.get_me())
         if self._profile_name:
             self._tell({"event": "profile", "profile_name": self._profile_name})
