@@ -121,13 +121,15 @@ class Names:
 def line(event: Event, names: Names, note: str = "") -> Line:
     tone, template = _template(event)
     sentence = template % _Facts(event, names) if template else _unknown(event, names)
+    if template.startswith("%(who)s"):
+        sentence = _with_capital(sentence, event.actor)
     if event.kind == "cancelled" and "count" in event.detail:
         sentence = _cancelled_many(event, names)
     if event.kind == "linked" and event.detail.get("wrong_number"):
         tone, note = "warn", _("This is not the number that was expected.")
     return Line(
         at=event.at,
-        sentence=sentence[:1].upper() + sentence[1:],
+        sentence=sentence,
         note=note or _why(event),
         tone=tone,
         topic=topic(event.kind),
@@ -156,9 +158,9 @@ def who(actor: str, people: Mapping[str, str] | None = None) -> str:
 
 def source(actor: str) -> str:
     """The same in a column: a key by its name, a person by what stands before the @."""
-    if actor.startswith("key:") or "@" in actor:
-        return actor.removeprefix("key:").partition("@")[0]
-    return who(actor)
+    if actor.startswith("key:"):
+        return actor.removeprefix("key:")
+    return _("command line") if actor == "cli" else actor.partition("@")[0]
 
 
 def topic(kind: str) -> str:
@@ -203,6 +205,12 @@ def _cancelled_many(event: Event, names: Names) -> str:
         who=who(event.actor, names.people),
         session=event.session_name or "–",
     )
+
+
+def _with_capital(sentence: str, actor: str) -> str:
+    """“The phone …”; a name or an address stays as it is written."""
+    is_ours = actor in _ACTORS or actor.startswith("key:")
+    return sentence[:1].upper() + sentence[1:] if is_ours else sentence
 
 
 def _why(event: Event) -> str:

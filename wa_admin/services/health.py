@@ -58,7 +58,7 @@ def _database() -> Check:
     name = _("Database")
     begin = perf_counter()
     db.session.execute(text("SELECT 1"))
-    took_ms = round(1000 * (perf_counter() - begin))
+    took_ms = max(1, round(1000 * (perf_counter() - begin)))
     kind = "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
     path = db.engine.url.database
     if kind == "SQLite" and path and Path(path).exists():
@@ -66,7 +66,7 @@ def _database() -> Check:
             "%(kind)s answers in %(ms)s ms and takes %(size)s.",
             kind=kind,
             ms=took_ms,
-            size=_amount(Path(path).stat().st_size),
+            size=_amount(_size_bytes(Path(path))),
         )
     else:
         sentence = _("%(kind)s answers in %(ms)s ms.", kind=kind, ms=took_ms)
@@ -75,9 +75,15 @@ def _database() -> Check:
     return Check(name, False, sentence, _("That is slow. See what else keeps the disk of this machine busy."))
 
 
+def _size_bytes(database: Path) -> int:
+    """With what has not been written back yet."""
+    log = database.with_name(f"{database.name}-wal")
+    return sum(path.stat().st_size for path in (database, log) if path.exists())
+
+
 def _scheduler(now: datetime) -> Check:
     name = _("Scheduler")
-    start = _("Start it with `flask up`, or on its own with `flask scheduler run`. Messages wait until then.")
+    start = _("Start it with “flask up”, or on its own with “flask scheduler run”. Messages wait until then.")
     lease = db.session.scalar(select(Lease).order_by(Lease.renewed_at.desc()).limit(1))
     if lease is None:
         return Check(name, False, _("It has never run here."), start)
@@ -117,7 +123,7 @@ def _is_waiting() -> Any:
 def _gateway(gateway: Gateway | None, now: datetime) -> Check:
     name = _("Gateway")
     if gateway is None:
-        return Check(name, None, _("None is known yet."), _("Start wa-admin with `flask up`, which adds it."))
+        return Check(name, None, _("None is known yet."), _("Start wa-admin with “flask up”, which adds it."))
     if gateway.failing_since is not None:
         sentence = _(
             "Out of order for %(time)s.", time=moments.span((now - gateway.failing_since).total_seconds())
