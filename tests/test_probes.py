@@ -55,7 +55,7 @@ def test_not_ready_when_nobody_asked_the_gateway_for_long(client, healthy):
 
 
 def test_not_ready_without_a_database(app, client, healthy):
-    with db.engine.connect() as connection:
+    with db.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE lease RENAME TO gone")
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json["problems"]) == (503, {"database": "does not answer"})

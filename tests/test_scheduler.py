@@ -139,11 +139,12 @@ def start_scheduler(data_dir, tmp_path):
 
     def start(name):
         log = tmp_path / f"{name}.log"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "wa_admin.scheduler"],
-            env={**os.environ, "WA_DATA_DIR": str(data_dir), "WA_GATEWAY_PORT": "9"},
-            stderr=log.open("w"),
-        )
+        with log.open("w") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "wa_admin.scheduler"],
+                env={**os.environ, "WA_DATA_DIR": str(data_dir), "WA_GATEWAY_PORT": "9"},
+                stderr=stderr,
+            )
         process.said = log.read_text
         started.append(process)
         return process

@@ -25,6 +25,8 @@ from . import config, log
 LONGEST_PAUSE_SECONDS = 60.0
 HEALTHY_AFTER_SECONDS = 60.0
 TICK_SECONDS = 0.1
+# a thread that only waits looks up now and then: CPython may note a signal without waking the main thread
+IDLE_TICK_SECONDS = 0.5
 ANNOUNCE_AFTER_SECONDS = 30.0
 # a little more than each of them allows itself
 GRACE_SECONDS = {"gateway": 20.0, "scheduler": 13.0, "panel": 13.0}
@@ -222,7 +224,7 @@ class Supervisor:
         while True:
             self._start_what_is_due()
             try:
-                ended = self._events.get(timeout=TICK_SECONDS if self._is_busy() else None)
+                ended = self._events.get(timeout=TICK_SECONDS if self._is_busy() else IDLE_TICK_SECONDS)
             except queue.Empty:
                 continue
             if ended is None:

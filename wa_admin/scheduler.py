@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -32,6 +32,8 @@ from .services import deliveries, gateways, outbox, watch
 LEASE = "scheduler"
 LEASE_SECONDS = 5.0
 FINISH_WITHIN_SECONDS = 10.0
+# how often a thread that only waits looks up: CPython may note a signal without waking the main thread
+LOOK_UP_SECONDS = 0.2
 TROUBLE_AFTER = 3  # failures of one duty in a row
 
 logger = logging.getLogger("wa_admin.scheduler")
@@ -72,7 +74,7 @@ def run(app: Flask) -> None:
             try:
                 leader.start(timetable(leader.is_stopping, settings.health_check_seconds))
                 while True:
-                    time.sleep(3600)
+                    time.sleep(LOOK_UP_SECONDS)
             finally:
                 leader.stop()
     except SystemExit:
@@ -160,12 +162,19 @@ class Leader:
 def _leadership(lock: Path) -> Iterator[None]:
     """The kernel gives the lock back the moment its holder is gone; no child inherits the descriptor."""
     with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(file):
             logger.info("another scheduler leads: standing by")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not _take(file):
+                time.sleep(LOOK_UP_SECONDS)
         yield
+
+
+def _take(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _end(*_: Any) -> None:
