@@ -15,7 +15,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from stub_gateway import StubGateway
 from wa_admin import clock, create_app
 from wa_admin.extensions import db, writing
-from wa_admin.models import Message, MessageStatus, Reason, Role, Status, WhatsAppSession
+from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
 from wa_admin.services import gateways, logins, users
 
 PASSWORD = "correct horse battery staple"
@@ -37,6 +37,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         upgrade()
         gateways.ensure()
         add_people()
+        with writing():
+            db.session.query(Event).delete()
         db.engine.dispose()
     return data_dir
 
@@ -161,7 +163,9 @@ def connected(make_session: Callable[..., WhatsAppSession]) -> WhatsAppSession:
 
 @pytest.fixture
 def unlinked(make_session: Callable[..., WhatsAppSession]) -> WhatsAppSession:
-    return make_session(status=Status.DISCONNECTED, reason=Reason.NEVER_LINKED, linked_at=None, linked_number=None)
+    return make_session(
+        status=Status.DISCONNECTED, reason=Reason.NEVER_LINKED, linked_at=None, linked_number=None
+    )
 
 
 @pytest.fixture

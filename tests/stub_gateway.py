@@ -35,6 +35,7 @@ class StubGateway:
     script: dict[str, Any] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     webhook: dict[str, Any] | None = None
+    deleted: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         stub = self
@@ -94,17 +95,20 @@ class StubGateway:
 
     def _answer(self, asked: Asked) -> Answer | None:
         parts = [part for part in asked.path.split("/") if part]
-        name = parts[1] if len(parts) > 1 else ""
+        name = parts[1] if len(parts) > 1 else (parts or [""])[0]
         scripted: Any = self.script.get(name)
         if callable(scripted):
             return scripted(asked)
         if scripted:
             return scripted.pop(0)
-        usual: Callable[[Asked], Answer] = getattr(self, f"_{name}", self._root)
+        usual: Callable[[Asked], Answer] = getattr(self, f"_{name.replace('-', '_')}", self._root)
         return usual(asked)
 
     def _root(self, _: Asked) -> Answer:
         return 200, {"status": 200, "message": "Welcome", "version": "2.3.6", "clientName": "wa-admin"}
+
+    def _verify_creds(self, _: Asked) -> Answer:
+        return 200, {"status": 200, "message": "Credentials are valid"}
 
     def _fetchInstances(self, _: Asked) -> Answer:
         return 200, []
@@ -114,6 +118,8 @@ class StubGateway:
 
     def _connectionState(self, asked: Asked) -> Answer:
         name = asked.path.rsplit("/", 1)[1]
+        if name in self.deleted:
+            return 404, {"status": 404, "response": {"message": [f'The "{name}" instance does not exist']}}
         number = "6281234567890" if self.state == "open" else None
         instance = {"instanceName": name, "state": self.state, "reason": self.reason, "number": number}
         return 200, {"instance": instance}
@@ -122,7 +128,13 @@ class StubGateway:
         if self.state == "open":
             return self._connectionState(asked)
         self.state = "connecting"
-        return 200, {"pairingCode": None, "code": "2@a,b,c,d", "base64": "", "count": 1, "lifetimeSeconds": 60}
+        return 200, {
+            "pairingCode": None,
+            "code": "2@a,b,c,d",
+            "base64": "",
+            "count": 1,
+            "lifetimeSeconds": 60,
+        }
 
     def _restart(self, asked: Asked) -> Answer:
         return self._connectionState(asked)
@@ -135,7 +147,8 @@ class StubGateway:
         self.state = "close"
         return 200, {"status": "SUCCESS", "error": False, "response": {"message": "Instance logged out"}}
 
-    def _delete(self, _: Asked) -> Answer:
+    def _delete(self, asked: Asked) -> Answer:
+        self.deleted.add(asked.path.rsplit("/", 1)[1])
         return 200, {"status": "SUCCESS", "error": False, "response": {"message": "Instance deleted"}}
 
     def _set(self, asked: Asked) -> Answer:
@@ -148,11 +161,15 @@ class StubGateway:
     def _sendText(self, asked: Asked) -> Answer:
         number = asked.body["number"]
         self.sent[number].append(asked.body["text"])
-        return 201, {"key": {"remoteJid": f"{number}@s.whatsapp.net", "fromMe": True, "id": f"3EB0{len(self.asked)}"}}
+        return 201, {
+            "key": {"remoteJid": f"{number}@s.whatsapp.net", "fromMe": True, "id": f"3EB0{len(self.asked)}"}
+        }
 
     def _sendMedia(self, asked: Asked) -> Answer:
         self.sent[asked.body["number"]].append(asked.body.get("caption", ""))
         return 201, {"key": {"remoteJid": "x", "fromMe": True, "id": f"3EB0{len(self.asked)}"}}
 
     def _whatsappNumbers(self, asked: Asked) -> Answer:
-        return 200, [{"jid": f"{n}@s.whatsapp.net", "exists": True, "number": n} for n in asked.body["numbers"]]
+        return 200, [
+            {"jid": f"{n}@s.whatsapp.net", "exists": True, "number": n} for n in asked.body["numbers"]
+        ]

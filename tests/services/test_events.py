@@ -60,7 +60,9 @@ def test_another_number_than_expected_is_noticed(make_session):
     assert linked.detail["wrong_number"]
 
 
-@pytest.mark.parametrize("reason", ["logged_out", "replaced", "banned", "outdated", "auth_failure", "passkey_required"])
+@pytest.mark.parametrize(
+    "reason", ["logged_out", "replaced", "banned", "outdated", "auth_failure", "passkey_required"]
+)
 def test_each_end_has_its_own_reason(connected, reason):
     take_in(says("disconnected", reason))
     assert (connected.status, connected.reason) == (Status.DISCONNECTED, Reason(reason))
@@ -124,7 +126,7 @@ def test_every_event_five_times_has_one_effect(connected, make_message):
     assert db.session.get(Message, message.id).status == MessageStatus.DELIVERED
 
 
-@pytest.mark.parametrize("order", permutations(["sent", "delivered", "read", "failed"]))
+@pytest.mark.parametrize("order", list(permutations(["sent", "delivered", "read", "failed"])))
 def test_any_order_of_receipts_ends_the_same(connected, make_message, order):
     message = make_message(connected, status=MessageStatus.SENDING, provider_id="3EB0")
     for kind in order:

@@ -83,7 +83,9 @@ def test_pictures_are_known_by_their_bytes(app):
         NewAttachment.read(b"%PDF-1.7 ...", "photo.png", kind="image")
 
 
-@pytest.mark.parametrize("content", [b"<svg xmlns='x'/>", b"<!DOCTYPE html><p>", b"", b"x" * (16 * 2**20 + 1)])
+@pytest.mark.parametrize(
+    "content", [b"<svg xmlns='x'/>", b"<!DOCTYPE html><p>", b"", b"x" * (16 * 2**20 + 1)]
+)
 def test_files_that_must_not_be_sent_are_refused(app, content):
     with pytest.raises(Refusal):
         NewAttachment.read(content, "file.pdf")
@@ -115,14 +117,22 @@ def test_a_file_goes_out_with_its_caption(stub, connected):
 @pytest.mark.parametrize(
     ("answer", "status", "code"),
     [
-        ((400, {"status": 400, "error": "Bad Request", "response": {"message": ["no"]}}), "failed", "rejected"),
+        (
+            (400, {"status": 400, "error": "Bad Request", "response": {"message": ["no"]}}),
+            "failed",
+            "rejected",
+        ),
         (
             (400, {"response": {"message": [{"jid": "6281299998888@s.whatsapp.net", "exists": False}]}}),
             "failed",
             "not_on_whatsapp",
         ),
         ((413, {"message": "too large"}), "failed", "rejected"),
-        ((404, {"response": {"message": ["The \"x\" instance does not exist"]}}), "failed", "gateway_not_found"),
+        (
+            (404, {"response": {"message": ['The "x" instance does not exist']}}),
+            "failed",
+            "gateway_not_found",
+        ),
         ((429, {"message": "slow"}, {"Retry-After": "30"}), "queued", "rate_limited"),
         ((503, {"message": "later"}, {"Retry-After": "30"}), "queued", "rate_limited"),
         ((401, {"status": 401, "error": "Unauthorized"}), "queued", "gateway_auth"),
@@ -160,7 +170,9 @@ def test_where_the_gateway_knows_our_reference_it_is_asked_again(stub, connected
 
 
 def test_a_gateway_that_lost_track_is_not_asked_for_ever(stub, connected):
-    stub.script["sendText"] = [(409, {"code": "OUTCOME_UNKNOWN", "response": {"message": ["unknown outcome"]}})]
+    stub.script["sendText"] = [
+        (409, {"code": "OUTCOME_UNKNOWN", "response": {"message": ["unknown outcome"]}})
+    ]
     message = send()
     deliveries.drain()
     assert fresh(message).status == MessageStatus.UNCERTAIN
@@ -194,7 +206,7 @@ def test_a_paused_session_sends_nothing(stub, connected):
 
 
 def test_the_order_per_recipient_is_kept_over_a_failed_attempt(stub, connected):
-    stub.script["sendText"] = [(429, {}, {"Retry-After": "1"})]
+    stub.script["sendText"] = [(429, {}, {"Retry-After": "30"})]
     first = send("1")
     send("2")
     send("other", to="0812-0000-1111")
@@ -276,7 +288,9 @@ def test_pages_lead_back_and_forth(connected, make_message):
 # --- receipts and counts -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [("delivered", "read"), ("read", "delivered"), ("read", "sent", "delivered")])
+@pytest.mark.parametrize(
+    "order", [("delivered", "read"), ("read", "delivered"), ("read", "sent", "delivered")]
+)
 def test_receipts_only_move_forward(connected, make_message, order):
     message = make_message(connected, status=MessageStatus.SENT, provider_id="3EB0")
     with writing():

@@ -215,8 +215,13 @@ def test_deleting_the_default_promotes_the_oldest(stub, make_session):
 def test_messages_outlive_their_session(stub, connected, make_message):
     waiting = make_message(connected)
     sessions.delete(1, connected.id, force=True, actor="cli")
+    db.session.expire_all()
     kept = db.session.get_one(Message, waiting.id)
-    assert (kept.status, kept.session_id, kept.session_name) == (MessageStatus.CANCELLED, None, "Support line")
+    assert (kept.status, kept.session_id, kept.session_name) == (
+        MessageStatus.CANCELLED,
+        None,
+        "Support line",
+    )
 
 
 def test_cleanup_keeps_the_oldest_and_says_what_it_removed(stub, make_session):

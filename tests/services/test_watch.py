@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from wa_admin import clock
+from wa_admin.drivers.contract import Unreachable
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Gateway, Look, MessageStatus, Reason, Status
 from wa_admin.services import gateways, watch
@@ -73,10 +74,8 @@ def test_news_older_than_a_minute_is_not_called_connected(app, make_session):
 
 
 def test_a_gateway_that_is_back_brings_its_sessions_back(stub, connected):
-    stub.script["fetchInstances"] = [None, None]
-    watch.reconcile()
+    gateways.failed(connected.gateway_id, Unreachable(), clock.now())
     assert connected.look == Look.GATEWAY_UNREACHABLE
-    stub.script.clear()
     watch.reconcile()
     assert connected.look == Look.CONNECTED
     assert lines("gateway_back") == 1
@@ -90,8 +89,7 @@ def test_garbage_turns_no_light(stub, connected):
 
 def test_a_wrong_key_has_its_own_word(stub, connected):
     wrong = (401, {"status": 401, "error": "Unauthorized", "response": {"message": "Unauthorized"}})
-    stub.script["fetchInstances"] = stub.script["creds"] = [wrong, wrong]
-    stub.script["verify-creds"] = [wrong, wrong]
+    stub.script["verify-creds"] = [wrong]
     watch.reconcile()
     assert db.session.query(Gateway).one().failure == "gateway_auth"
 
@@ -104,7 +102,14 @@ def test_a_dropped_session_is_reconnected(stub, dropped):
 
 @pytest.mark.parametrize(
     "reason",
-    [Reason.LOGGED_OUT, Reason.REPLACED, Reason.BANNED, Reason.PASSKEY_REQUIRED, Reason.STOPPED, Reason.OUTDATED],
+    [
+        Reason.LOGGED_OUT,
+        Reason.REPLACED,
+        Reason.BANNED,
+        Reason.PASSKEY_REQUIRED,
+        Reason.STOPPED,
+        Reason.OUTDATED,
+    ],
 )
 def test_nothing_reconnects_after_a_reason_that_needs_a_person(stub, make_session, reason):
     make_session(status=Status.DISCONNECTED, reason=reason)

@@ -136,7 +136,7 @@ class WhatsAppSession(Base):
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # sending is paused since
 
     status: Mapped[Status] = mapped_column(Word(Status), default=Status.DISCONNECTED)
-    reason: Mapped[Reason | None] = mapped_column(Word(Reason), default=Reason.NEVER_LINKED)
+    reason: Mapped[Reason | None] = mapped_column(Word(Reason))
     gateway_word: Mapped[str] = mapped_column(String(60), default="")
     linked_number: Mapped[str | None] = mapped_column(String(20))  # the one that scanned
     profile_name: Mapped[str | None] = mapped_column(String(120))

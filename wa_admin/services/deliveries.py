@@ -47,9 +47,10 @@ def drain(stop: Callable[[], bool] = lambda: False) -> int:
     attempts = 0
     while not stop():
         due = sessions_with_work(clock.now())
-        if not due:
-            return attempts
-        attempts += sum(deliver_next(session_id) for session_id in due if not stop())
+        made = sum(deliver_next(session_id) for session_id in due if not stop())
+        if not made:  # what is due waits behind an earlier message to the same recipient
+            break
+        attempts += made
     return attempts
 
 

@@ -220,6 +220,7 @@ def create(
                 description=description,
                 is_active=is_active,
                 is_default=WhatsAppSession.default(workspace_id) is None,
+                reason=Reason.NEVER_LINKED,
                 status_at=now,
                 created_at=now,
                 updated_at=now,

@@ -6,6 +6,7 @@ once is harmless.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from ..drivers.contract import (
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
 from . import gateways, status, timeline
+
+_log = logging.getLogger(__name__)
 
 CONNECTING_FOR_LONG = timedelta(minutes=3)
 UNCONFIRMED_FOR_LONG = timedelta(seconds=60)  # "connected" is not claimed on older news than this
@@ -95,12 +98,22 @@ def _reconcile_gateway(gateway: Gateway) -> None:
         query = select(WhatsAppSession).filter_by(gateway_id=gateway.id, is_active=True)
         for wa_session in db.session.scalars(query.order_by(WhatsAppSession.id)).all():
             if wa_session.reason != Reason.NEVER_LINKED:
-                refresh(wa_session)
-                _mend_webhook(driver, wa_session)
+                _check(driver, wa_session)
     except (Unreachable, TimedOut, BadKey) as error:
         gateways.failed(gateway.id, error, clock.now())
-    except GatewayError:
-        return  # one odd answer proves nothing; the ages go on telling
+    except GatewayError as error:
+        _log.warning("gateway %s: %s: %s", gateway.id, error.code, error.detail)
+
+
+def _check(driver: Driver, wa_session: WhatsAppSession) -> None:
+    try:
+        refresh(wa_session)
+        _mend_webhook(driver, wa_session)
+    except (Unreachable, TimedOut, BadKey):
+        raise
+    except GatewayError as error:
+        # one odd answer proves nothing; the age of the last good one goes on telling
+        _log.warning("session %s: %s: %s", wa_session.id, error.code, error.detail)
 
 
 def _twice(ask: Callable[[], str]) -> str:
