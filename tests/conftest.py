@@ -21,6 +21,14 @@ from wa_admin.services import gateways, logins, users
 PASSWORD = "correct horse battery staple"
 
 
+class Browser(FlaskClient):
+    """Each request in an application context of its own, as it is when served: what `g` holds does not last."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
+
+
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0", **more}
 
@@ -63,6 +71,7 @@ def make_app(data_dir: Path) -> Iterator[Callable[..., Flask]]:
     def make(**more: str) -> Flask:
         app = create_app(environment(data_dir, **more))
         app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+        app.test_client_class = Browser
         made.append(app)
         return app
 
