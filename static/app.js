@@ -22,7 +22,7 @@
 
   /* --- dialogs: what opened one gets the focus back, or the page's heading when it is gone --- */
   const open = (dialog, opener) => {
-    if (dialog.open) return;
+    if (!dialog || dialog.open) return;
     const start = dialog.querySelector("template[data-start]");
     if (start) document.querySelector(start.dataset.start).replaceWith(start.content.cloneNode(true));
     dialog.opener = opener;
@@ -143,16 +143,29 @@
   document.addEventListener("htmx:error", missed);
   document.addEventListener("htmx:response:error", missed);
   document.addEventListener("htmx:after:request", (event) => {
+    const { sourceElement, response } = event.detail.ctx;
+    if (response.status < 400) sourceElement.closest("[data-closes-after]")?.closest("dialog")?.close();
     const element = polled(event);
-    if (!element || event.detail.ctx.response.status >= 400) return;
+    if (!element || response.status >= 400) return;
     misses.set(element, { count: 0, since: Date.now() });
     delete element.dataset.late;
   });
 
+  // card and panel may both report a change: it is read out once
+  document.addEventListener("htmx:before:swap", (event) => {
+    const { tasks } = event.detail;
+    for (let i = tasks.length - 1; i >= 0; i -= 1) {
+      if (tasks[i].target === status && tasks[i].fragment.textContent.trim() === status.textContent.trim()) tasks.splice(i, 1);
+    }
+  });
+
   /* --- after a swap --- */
-  document.addEventListener("htmx:after:swap", () => {
+  document.addEventListener("htmx:after:swap", (event) => {
     dress(document);
     count();
+    const { target, sourceElement } = event.detail.ctx;
+    // a question that was fetched opens its dialog
+    if (target?.querySelector?.("[data-shows]")) open(target.closest("dialog"), sourceElement);
     const done = document.querySelector("[data-done]:not([data-seen])");
     if (!done) return;
     done.dataset.seen = "1";
@@ -177,7 +190,9 @@
     shown.classList.toggle("is-over", length > longest);
   };
   on("input", "textarea", measure);
-  document.querySelectorAll("textarea").forEach(measure);
+  const measureAll = () => document.querySelectorAll("textarea").forEach(measure);
+  document.addEventListener("htmx:after:swap", measureAll);
+  measureAll();
 
   dress(document);
   count();

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import phonenumbers
 import pytz  # type: ignore[import-untyped]
 from flask import Flask, current_app, has_request_context, request
 from flask_babel import (
@@ -283,6 +284,7 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
 UNKNOWN_ERROR = (_("The gateway could not do it."), _("Look at the gateway’s own answer below."))
 
 PROOFS = {"delivery": _("a delivery"), "message": _("a message came in")}
+GATEWAYS = {"bundled": _("Built in"), "evolution": "Evolution API"}
 ROLES = {Role.SUPERVISOR: _("Supervisor"), Role.OPERATOR: _("Operator"), Role.ADMIN: _("Admin")}
 
 
@@ -296,6 +298,8 @@ def register(app: Flask) -> None:
         look_words=look_words, message_words=message_words, error_words=error_words,
         reason_word=lambda reason: REASONS[Reason(reason)], role_word=lambda role: ROLES[Role(role)],
         proof_word=lambda proof: PROOFS.get(proof, ""), waiting_words=waiting_words,
+        gateway_word=lambda kind: GATEWAYS.get(kind, kind), example_number=example_number,
+        region_name=lambda region: get_locale().territories.get(region, region),
         html_language=html_language, script_words=script_words, initials=initials, now=clock.now,
     )  # fmt: skip
 
@@ -385,6 +389,16 @@ def readable_phone(number: str | None) -> str:
     if number and number.endswith("@g.us"):
         return gettext("Group %(id)s", id=number.removesuffix("@g.us"))
     return phone.for_reading(number)
+
+
+def example_number(region: str) -> str:
+    """How a mobile number of that country looks."""
+    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
+    return (
+        phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
+        if example
+        else "+62 812-3456-789"
+    )
 
 
 def percent(value: float | None) -> str:

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+
+from .. import clock, hx, pulse, words
+from ..app import settings
+from ..forms import refusals_shown_in
+from ..forms.session import SessionForm
+from ..models import Role, WhatsAppSession
+from ..refusal import Refusal
+from ..services import glance, outbox, sessions, stats, timeline
+from .access import requires
+
+bp = Blueprint("sessions", __name__)
+
+POLLED = ("sessions.card", "sessions.link_panel")
+LATEST = 5
+BY = ("qr", "phone")
+
+
+@bp.before_app_request
+def _ask_once():
+    """A poll costs one query: who asks and what is shown come together."""
+    if request.endpoint in POLLED:
+        glance.prime((request.view_args or {})["id"])
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+@bp.get("/")
+@requires(Role.SUPERVISOR)
+def home():
+    wa_session = next(iter(sessions.listed(g.caller.workspace_id)), None)
+    if wa_session is None:
+        return render_template("sessions/first.html", settings=settings())
+    return render_template(
+        "sessions/home.html", **_card(_seen(wa_session)), **_day(wa_session), **_latest(wa_session)
+    )
+
+
+@bp.get("/sessions/<int:id>/card")
+@requires(Role.SUPERVISOR)
+def card(id):
+    seen = glance.look_up(id)
+    if seen is None:
+        return hx.go(url_for(".home"))
+    if request.args.get("v") == pulse.card_version(seen):
+        return hx.unchanged()
+    return _card_fragment(seen, was=request.args.get("was"))
+
+
+@bp.get("/sessions/<int:id>/day")
+@requires(Role.SUPERVISOR)
+def day(id):
+    wa_session = sessions.find(g.caller.workspace_id, id)
+    return hx.fragment(render_template("sessions/_day.html", wa_session=wa_session, **_day(wa_session)))
+
+
+@bp.get("/sessions/<int:id>/latest")
+@requires(Role.SUPERVISOR)
+def latest(id):
+    wa_session = sessions.find(g.caller.workspace_id, id)
+    return hx.fragment(render_template("sessions/_latest.html", wa_session=wa_session, **_latest(wa_session)))
+
+
+# --- linking -------------------------------------------------------------------------------------
+
+
+@bp.get("/sessions/<int:id>/link")
+@requires(Role.OPERATOR)
+def link_page(id):
+    return _link_view(sessions.find(g.caller.workspace_id, id))
+
+
+@bp.get("/sessions/<int:id>/link/panel")
+@requires(Role.OPERATOR)
+def link_panel(id):
+    seen = glance.look_up(id)
+    if seen is None:
+        return hx.go(url_for(".home"))
+    if request.args.get("v") == pulse.panel_version(seen):
+        return hx.unchanged()
+    changed = request.args.get("was") != pulse.scene(seen)
+    page = render_template("sessions/_panel.html", **pulse.panel(seen, _by()))
+    return hx.fragment(page, say=pulse.spoken(seen) if changed else "")
+
+
+@bp.post("/sessions/<int:id>/link")
+@requires(Role.OPERATOR)
+def link(id):
+    return _linking(id, lambda: sessions.link(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/link/phone")
+@requires(Role.OPERATOR)
+def link_by_phone(id):
+    number = request.form.get("phone", "")
+    return _linking(
+        id, lambda: sessions.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor)
+    )
+
+
+@bp.post("/sessions/<int:id>/link/cancel")
+@requires(Role.OPERATOR)
+def cancel_link(id):
+    return _shown(sessions.cancel_link(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+# --- keeping -------------------------------------------------------------------------------------
+
+
+@bp.post("/sessions/<int:id>/connection")
+@requires(Role.OPERATOR)
+def connect(id):
+    return _shown(sessions.connect(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/disconnection")
+@requires(Role.OPERATOR)
+def disconnect(id):
+    return _shown(sessions.disconnect(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/restart")
+@requires(Role.OPERATOR)
+def restart(id):
+    return _shown(sessions.restart(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/logout")
+@requires(Role.OPERATOR)
+def logout(id):
+    return _shown(sessions.logout(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/replacement")
+@requires(Role.OPERATOR)
+def replace(id):
+    sessions.replace(
+        g.caller.workspace_id, id, phone_number=request.form.get("phone_number"), actor=g.caller.actor
+    )
+    return hx.go(url_for(".link_page", id=id))
+
+
+@bp.post("/sessions/<int:id>/default")
+@requires(Role.OPERATOR)
+def make_default(id):
+    return _shown(sessions.make_default(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/pause")
+@requires(Role.OPERATOR)
+def pause(id):
+    return _shown(sessions.pause(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/resume")
+@requires(Role.OPERATOR)
+def resume(id):
+    return _shown(sessions.resume(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.get("/sessions/<int:id>/confirm/<any(disconnect, logout, replace):act>")
+@requires(Role.OPERATOR)
+def confirm(id, act):
+    return _asked_again(sessions.find(g.caller.workspace_id, id), act)
+
+
+# --- our own row ---------------------------------------------------------------------------------
+
+
+@bp.route("/sessions/new", methods=["GET", "POST"])
+@requires(Role.ADMIN)
+def new():
+    form = SessionForm()
+    if form.validate_on_submit():
+        with refusals_shown_in(form):
+            added = sessions.create(g.caller.workspace_id, **form.values(), actor=g.caller.actor)
+            return link(added.id) if "link" in request.form else redirect(url_for(".home"), 303)
+    return render_template("sessions/form.html", form=form, wa_session=None), 422 if form.errors else 200
+
+
+@bp.route("/sessions/<int:id>/edit", methods=["GET", "POST"])
+@requires(Role.ADMIN)
+def edit(id):
+    wa_session = sessions.find(g.caller.workspace_id, id)
+    form = SessionForm(**SessionForm.of(wa_session))
+    if form.validate_on_submit():
+        with refusals_shown_in(form):
+            sessions.edit(g.caller.workspace_id, id, **form.values(), actor=g.caller.actor)
+            flash(_("Saved."), "ok")
+            return redirect(url_for(".home"), 303)
+    page = render_template("sessions/form.html", form=form, wa_session=wa_session)
+    return page, 422 if form.errors else 200
+
+
+@bp.route("/sessions/<int:id>/delete", methods=["GET", "POST"])
+@requires(Role.ADMIN)
+def delete(id):
+    wa_session = sessions.find(g.caller.workspace_id, id)
+    if request.method == "GET":
+        return _asked_again(wa_session, "delete")
+    if request.form.get("typed_name", "").strip().casefold() != wa_session.name_key:
+        return _asked_again(wa_session, "delete", error=_("This is not its name. Nothing was deleted."))
+    sessions.delete(g.caller.workspace_id, id, force=True, actor=g.caller.actor)
+    flash(_("%(name)s was deleted.", name=wa_session.name), "ok")
+    return hx.go(url_for(".home"))
+
+
+# --- answers -------------------------------------------------------------------------------------
+
+
+def _seen(wa_session: WhatsAppSession) -> glance.Glance:
+    now = clock.now()
+    return glance.Glance(wa_session, stats.today(wa_session, now), now)
+
+
+def _card(seen: glance.Glance) -> dict[str, object]:
+    return pulse.card(seen, may_link=g.caller.role != Role.SUPERVISOR)
+
+
+def _card_fragment(seen: glance.Glance, was: str | None):
+    look = seen.wa_session.look
+    has_changed = was != look
+    # while a code is shown, the panel does the talking
+    say = pulse.spoken(seen) if has_changed and look not in pulse.LINKING else ""
+    page = render_template("sessions/_session.html", **_card(seen))
+    return hx.fragment(page, say=say, events={"wa:changed": {}} if has_changed else None)
+
+
+def _shown(wa_session: WhatsAppSession):
+    """Where an act ends: the card as it is now, in place or on the home page."""
+    if hx.asked():
+        return _card_fragment(_seen(wa_session), was=None)
+    return redirect(url_for(".home"), 303)
+
+
+def _link_view(wa_session: WhatsAppSession, trouble: Refusal | None = None, status: int = 200):
+    context = pulse.panel(_seen(wa_session), _by()) | {"trouble": trouble, "settings": settings()}
+    if hx.asked():
+        return hx.fragment(render_template("sessions/_link.html", in_dialog=True, **context), status=status)
+    return render_template("sessions/link.html", in_dialog=False, **context), status
+
+
+def _linking(id: int, act):
+    """Start linking and show the panel; what went wrong is said inside of it, with the one thing to do."""
+    try:
+        wa_session = act()
+    except Refusal as refusal:
+        return _link_view(sessions.find(g.caller.workspace_id, id), refusal, refusal.status)
+    return _link_view(wa_session) if hx.asked() else redirect(url_for(".link_page", id=id, by=_by()), 303)
+
+
+def _by() -> str:
+    by = request.values.get("by", "qr")
+    return by if by in BY else "qr"
+
+
+def _day(wa_session: WhatsAppSession) -> dict[str, object]:
+    return {"strip": timeline.strip(wa_session, clock.now())}
+
+
+def _latest(wa_session: WhatsAppSession) -> dict[str, object]:
+    return {
+        "messages": outbox.page(g.caller.workspace_id, session_id=wa_session.id, limit=LATEST).items,
+        "bars": pulse.bars(stats.days(wa_session, clock.now())),
+    }
+
+
+def _asked_again(wa_session: WhatsAppSession, act: str, error: str = ""):
+    context = {
+        "wa_session": wa_session,
+        "act": act,
+        "error": error,
+        "number": words.readable_phone(wa_session.number),
+    }
+    if hx.asked():
+        return hx.fragment(render_template("sessions/_confirm.html", **context), status=422 if error else 200)
+    return render_template("sessions/confirm.html", **context), 422 if error else 200

@@ -1,0 +1,121 @@
+"""What the pages of a session show, worked out from one look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+from markupsafe import Markup
+
+from . import qr, words
+from .app import settings
+from .models import Look
+from .services import sessions
+from .services.glance import Glance
+from .services.stats import Day
+
+LINKING = frozenset({Look.STARTING, Look.WAITING_FOR_SCAN, Look.FINISHING})
+LINKED = frozenset({Look.CONNECTED, Look.PAUSED, Look.SILENT})
+SLOW_AFTER = timedelta(seconds=30)
+# codes in a set: whatsmeow qrchan.go, Baileys socket.ts
+CODES = 6
+CHART_HEIGHT = 72
+
+
+def card(seen: Glance, may_link: bool) -> dict[str, Any]:
+    """What templates/sessions/_session.html needs."""
+    look = seen.wa_session.look
+    return {
+        "wa_session": seen.wa_session,
+        "today": seen.today,
+        "shown": words.look_words(seen.wa_session),
+        "is_slow": is_slow(seen),
+        "version": card_version(seen),
+        "poll_seconds": 2 if look in LINKING else settings().poll_seconds,
+        "picture": _picture(seen) if may_link and look == Look.WAITING_FOR_SCAN else None,
+    }
+
+
+def card_version(seen: Glance) -> str:
+    return seen.version(is_slow(seen))
+
+
+def panel(seen: Glance, by: str) -> dict[str, Any]:
+    """What templates/sessions/_panel.html needs; `by` is qr or phone, how the person wants to link."""
+    look = seen.wa_session.look
+    code = sessions.qr_of(seen.wa_session)
+    return {
+        "wa_session": seen.wa_session,
+        "shown": words.look_words(seen.wa_session),
+        "code": code,
+        "codes": CODES,
+        "picture": _picture(seen),
+        "by": by,
+        "is_slow": is_slow(seen),
+        "version": panel_version(seen),
+        "poll_seconds": 2 if look == Look.WAITING_FOR_SCAN else 1,
+        "is_open": look in LINKING or look in (Look.GATEWAY_UNREACHABLE, Look.RECONNECTING, Look.NO_NETWORK),
+    }
+
+
+def panel_version(seen: Glance) -> str:
+    return f"{seen.wa_session.rev}.{seen.wa_session.gateway.failure or ''}.{is_slow(seen):d}"
+
+
+def spoken(seen: Glance) -> str:
+    """The change, for people who cannot see it."""
+    if seen.wa_session.look == Look.CONNECTED:
+        return _("WhatsApp is connected as %(number)s.", number=words.readable_phone(seen.wa_session.number))
+    if seen.wa_session.look == Look.WAITING_FOR_SCAN:
+        number = seen.wa_session.qr_sequence or 1
+        return _("Code %(number)s of %(all)s is ready to scan.", number=number, all=CODES)
+    shown = words.look_words(seen.wa_session)
+    return f"{shown.word}. {shown.what}"
+
+
+def scene(seen: Glance) -> str:
+    """What the panel is about; a change of it is worth a word."""
+    return f"{seen.wa_session.look}.{seen.wa_session.qr_sequence or 0}"
+
+
+def is_slow(seen: Glance) -> bool:
+    return seen.wa_session.look == Look.STARTING and seen.seen_at - seen.wa_session.status_at > SLOW_AFTER
+
+
+def _picture(seen: Glance) -> Markup | None:
+    """The code drawn; its label is the same for its whole life, so that it is drawn once."""
+    code = sessions.qr_of(seen.wa_session)
+    if code is None or code.code is None:
+        return None
+    return qr.svg(code.code, _("QR code for linking, valid until %(time)s", time=words.at(code.expires_at)))
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One day of the chart, in its units: sent from the ground up, failed on top."""
+
+    day: Day
+    x: int
+    sent_y: int
+    sent_height: int
+    failed_y: int
+    failed_height: int
+
+
+def bars(days: Sequence[Day]) -> list[Bar]:
+    """The days as columns, the highest filling the chart; whatever is not nothing can be seen."""
+    most = max((one.sent + one.failed for one in days), default=0) or 1
+    result = []
+    for number, one in enumerate(days):
+        failed = _height(one.failed, most)
+        sent = min(_height(one.sent, most), CHART_HEIGHT - failed)
+        top, gap = CHART_HEIGHT - sent, 2 if failed and sent > 2 else 0
+        result.append(Bar(one, number * 24, top + gap, sent - gap, top - failed, failed))
+    return result
+
+
+def _height(count: int, most: int) -> int:
+    return max(3, round(CHART_HEIGHT * count / most)) if count else 0
