@@ -56,12 +56,13 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     htmx.init_app(app)
     login_manager.init_app(app)
 
-    from . import assets, blueprints, words
+    from . import assets, blueprints, cli, words
 
     babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
     words.register(app)
     assets.register(app)
     blueprints.register(app)
+    cli.register(app)
     return app
 
 

@@ -1,0 +1,248 @@
+"""`wa-admin sessions …`: add, link, look after and remove sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .terminal import ACTOR, as_json, confirm, in_panel, print_json, table, workspace_id, yes
+
+if TYPE_CHECKING:
+    from ..models import WhatsAppSession
+
+which = click.argument("session", required=False)
+
+
+@click.group()
+def sessions() -> None:
+    """Link WhatsApp numbers and look after them. SESSION is a number, session_id or name."""
+
+
+@sessions.command("list")
+@as_json
+@in_panel
+def list_sessions(as_json: bool) -> None:
+    """All sessions, the default one first."""
+    from ..services import sessions as service
+
+    found = service.listed(workspace_id())
+    if as_json:
+        print_json([_told(one) for one in found])
+    elif not found:
+        click.echo("There is no session yet: `wa-admin sessions add NAME` adds one.")
+    else:
+        headings = ("ID", "NAME", "SESSION ID", "NUMBER", "STATE", "DEFAULT", "ACTIVE", "QUEUED")
+        table(headings, [_row(one) for one in found])
+
+
+@sessions.command()
+@click.argument("name")
+@click.option("--session-id", help="The gateway's identifier; made from the name otherwise.")
+@click.option("--phone", help="The number that is expected to scan.")
+@click.option("--description", default="")
+@as_json
+@in_panel
+def add(name: str, session_id: str | None, phone: str | None, description: str, as_json: bool) -> None:
+    """Add a session called NAME."""
+    from ..services import gateways
+    from ..services import sessions as service
+
+    gateways.ensure()
+    added = service.create(
+        workspace_id(), name, session_id=session_id, phone_number=phone, description=description, actor=ACTOR
+    )
+    if as_json:
+        print_json(_told(added))
+    else:
+        click.echo(f"Added {added.name} as number {added.id}, session_id {added.session_id}.")
+        click.echo(f"Link it: wa-admin sessions link {added.session_id}")
+
+
+@sessions.command()
+@which
+@click.option("--phone", help="Show a code to type on the phone of this number, instead of a QR code.")
+@in_panel
+def link(session: str | None, phone: str | None) -> None:
+    """Link a phone: draw the codes here and wait for the scan."""
+    from ..services import sessions as service
+    from ..whatsapp.in_process import InProcess
+    from ..whatsapp.linking import follow
+
+    found = _find(session)
+    if phone and not found.is_connected:
+        service.pairing_code(workspace_id(), found.id, phone, actor=ACTOR)
+    else:
+        service.connect(workspace_id(), found.id, actor=ACTOR)
+    panel, key = InProcess(ACTOR), str(found.id)
+    follow(lambda: panel.look_again(key), lambda: panel.link_code(key), by_phone=bool(phone))
+    if _find(key).has_wrong_number:
+        click.echo("Note: this is not the number that was expected.", err=True)
+
+
+@sessions.command()
+@which
+@click.option("--refresh", is_flag=True, help="Ask the gateway now.")
+@as_json
+@click.pass_context
+@in_panel
+def status(ctx: click.Context, session: str | None, refresh: bool, as_json: bool) -> None:
+    """How a session is. The exit code is 0 when it is connected, else 1."""
+    from ..services import watch
+
+    found = _find(session)
+    if refresh:
+        found = watch.refresh(found)
+    if as_json:
+        print_json(_told(found))
+    else:
+        click.echo(f"{found.name}: {_state(found)} ({_checked(found)})")
+    ctx.exit(0 if found.is_connected else 1)
+
+
+@sessions.command()
+@which
+@in_panel
+def default(session: str | None) -> None:
+    """Show the default session, or make SESSION the default."""
+    from ..services import sessions as service
+
+    if session is None:
+        current = service.default(workspace_id())
+        click.echo(current.name if current else "There is no session yet.")
+        return
+    made = service.make_default(workspace_id(), _find(session).id, actor=ACTOR)
+    click.echo(f"{made.name} is the default session.")
+
+
+@sessions.command()
+@which
+@in_panel
+def disconnect(session: str | None) -> None:
+    """Go offline and stay so; the login is kept."""
+    from ..services import sessions as service
+
+    gone = service.disconnect(workspace_id(), _find(session).id, actor=ACTOR)
+    click.echo(
+        f"{gone.name} is disconnected. `wa-admin sessions reconnect {gone.session_id}` brings it back."
+    )
+
+
+@sessions.command()
+@which
+@in_panel
+def reconnect(session: str | None) -> None:
+    """Go online with the stored login."""
+    from ..services import sessions as service
+
+    found = _find(session)
+    if found.needs_a_link:
+        raise click.ClickException(
+            f"{found.name} has no login any more: wa-admin sessions link {found.session_id}"
+        )
+    asked = service.connect(workspace_id(), found.id, actor=ACTOR)
+    click.echo(f"{asked.name}: {_state(asked)}")
+
+
+@sessions.command()
+@in_panel
+def init() -> None:
+    """Bring every active session online that has a login."""
+    from ..whatsapp import initialize_all_sessions
+
+    initialize_all_sessions()
+    for one in _listed():
+        click.echo(f"{one.name}: {_state(one)}")
+
+
+@sessions.command()
+@click.argument("session")
+@click.option("--force", is_flag=True, help="Remove the default session too; its phone is unlinked.")
+@yes
+@in_panel
+def delete(session: str, force: bool, yes: bool) -> None:
+    """Remove a session here and at the gateway. Its messages stay on record."""
+    from ..services import sessions as service
+
+    found = _find(session)
+    if found.is_default and not force:
+        raise service.DefaultStays
+    name = found.name
+    confirm(f"Remove {name}? {found.waiting_count} waiting messages will be cancelled.", yes)
+    service.delete(workspace_id(), found.id, force=force, actor=ACTOR)
+    click.echo(f"{name} was removed.")
+
+
+@sessions.command()
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@yes
+@in_panel
+def cleanup(dry_run: bool, yes: bool) -> None:
+    """Keep the oldest session as the active default, and remove the rest."""
+    from ..services import sessions as service
+
+    plan = service.cleanup(workspace_id(), dry_run=True, actor=ACTOR)
+    if plan.kept is None:
+        click.echo("There is no session.")
+        return
+    names = [(one.name, one.session_id) for one in plan.removed]
+    if names and not dry_run:
+        confirm(f"Keep {plan.kept.name} and remove {len(names)} other(s)?", yes)
+    done = plan if dry_run else service.cleanup(workspace_id(), actor=ACTOR)
+    kept = done.kept or plan.kept
+    click.echo(f"{'Would keep' if dry_run else 'Kept'}: {kept.name} ({kept.session_id})")
+    for name, session_id in names:
+        click.echo(f"{'Would remove' if dry_run else 'Removed'}: {name} ({session_id})")
+
+
+def _find(key: str | None) -> WhatsAppSession:
+    """The one that is named, else the default one."""
+    from ..services import sessions as service
+
+    if key is not None:
+        return service.find(workspace_id(), key)
+    found = service.default(workspace_id())
+    if found is None:
+        raise click.ClickException("There is no session yet: `wa-admin sessions add NAME` adds one.")
+    return found
+
+
+def _listed() -> list[WhatsAppSession]:
+    from ..services import sessions as service
+
+    return service.listed(workspace_id())
+
+
+def _row(one: WhatsAppSession) -> tuple[object, ...]:
+    from .. import phone
+
+    return (
+        one.id,
+        one.name,
+        one.session_id,
+        phone.for_reading(one.number),
+        _state(one),
+        one.is_default,
+        one.is_active,
+        one.waiting_count,
+    )
+
+
+def _state(one: WhatsAppSession) -> str:
+    from .. import words
+
+    return str(words.look_words(one).word)
+
+
+def _checked(one: WhatsAppSession) -> str:
+    from .. import clock, moments
+
+    if one.checked_at is None:
+        return "never checked"
+    return f"checked {moments.span((clock.now() - one.checked_at).total_seconds())} ago"
+
+
+def _told(one: WhatsAppSession) -> Any:
+    from ..api import schemas
+
+    return schemas.dump("Session", one)

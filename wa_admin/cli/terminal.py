@@ -1,0 +1,136 @@
+"""What all commands share: the application to work in, errors as sentences, tables, yes and no."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
+from typing import Any, TypeVar
+
+import click
+
+from ..config import BadSetting
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+ACTOR = "cli"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def in_panel(command: Function) -> Function:
+    """Run a command inside the application; what goes wrong is told in a sentence."""
+
+    @wraps(command)
+    def run(*args: Any, **named: Any) -> Any:
+        with sentences_for_errors(), _application():
+            return command(*args, **named)
+
+    return run  # type: ignore[return-value]
+
+
+@contextmanager
+def sentences_for_errors() -> Iterator[None]:
+    """A refusal is no crash: one line, exit code 1; a bad setting or database 2."""
+    from sqlalchemy.exc import DBAPIError
+
+    from ..crypto import WrongEncryptionKey
+    from ..drivers.contract import GatewayError
+    from ..refusal import Refusal
+    from ..whatsapp import WhatsAppError
+
+    try:
+        yield
+    except (Refusal, WhatsAppError) as error:
+        raise click.ClickException(str(error)) from error
+    except GatewayError as error:
+        raise click.ClickException(_words_of(error.code)) from error
+    except (BadSetting, WrongEncryptionKey) as error:
+        raise Unusable(str(error)) from error
+    except DBAPIError as error:
+        raise Unusable(_trouble_with(error)) from error
+
+
+def workspace_id() -> int:
+    """The workspace that commands work on: the first one."""
+    from sqlalchemy.exc import NoResultFound
+
+    from ..models import Workspace
+
+    try:
+        return Workspace.first_id()
+    except NoResultFound as error:
+        raise Unusable("The database holds no workspace: run `wa-admin db upgrade`.") from error
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Plain columns, as wide as what they hold."""
+    lines = [[_cell(one) for one in row] for row in (headings, *rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        padded = (text.ljust(width) for text, width in zip(line, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ends the command, with exit code 1 and nothing done, unless the answer is yes."""
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+def read_password(from_stdin: bool) -> str:
+    """Typed twice, or the first line of stdin; never an argument, which other users could see."""
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return typed
+
+
+def _application() -> AbstractContextManager[Any]:
+    """Where we are already, or the application that `flask` found, or a new one."""
+    from flask import current_app
+
+    if current_app:
+        return nullcontext()
+    from ..app import create_app
+
+    try:
+        return create_app().app_context()
+    except OSError as error:
+        raise Unusable(f"The data directory cannot be used: {error}") from error
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    # a name may hold anything but control characters; a terminal must not obey it all the same
+    return "".join(letter if letter.isprintable() else "?" for letter in str(value))
+
+
+def _words_of(code: str) -> str:
+    from .. import words
+
+    return " ".join(words.error_words(code))
+
+
+def _trouble_with(error: Any) -> str:
+    text = str(error.orig)
+    if "no such table" in text or "does not exist" in text or "no such column" in text:
+        return "The database is not up to date: run `wa-admin db upgrade` (`wa-admin up` does it too)."
+    if "locked" in text:
+        return "The database is busy: try again in some seconds."
+    return f"The database cannot be used: {text}"
+
+
+class Unusable(click.ClickException):
+    """Something that the command stands on is not as it must be."""
+
+    exit_code = 2
