@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -21,7 +22,10 @@ READY = re.compile(r"gateway ready on http://[^ ]*:(\d+)")
 
 
 class RunningGateway:
-    """`python -m wa_admin.gateway` on `data_dir`; after stop() or kill(), start() takes the port again."""
+    """`python -m wa_admin.gateway` on `data_dir`; after stop() or kill(), start() takes the port again.
+
+    More keywords are more environment: WA_LOG_FORMAT="json", or None to leave one out.
+    """
 
     def __init__(
         self,
@@ -31,12 +35,15 @@ class RunningGateway:
         port: int | None = None,
         key: str = "test-gateway-key",
         start: bool = True,
+        **environment: str | None,
     ) -> None:
         self.data_dir = Path(data_dir)
         self.engine = engine
         self.speed = speed
         self.port = port or 0
         self.key = key
+        self.name = "main"
+        self.changes = environment
         self.log: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.client = httpx.Client(headers={"apikey": key}, timeout=60, trust_env=False)
@@ -70,13 +77,15 @@ class RunningGateway:
 
     def environment(self) -> dict[str, str]:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-        return plain | {
+        ours: dict[str, str | None] = {
             "WA_DATA_DIR": str(self.data_dir),
             "WA_GATEWAY_PORT": str(self.port),
             "WA_GATEWAY_KEY": self.key,
             "WA_ENGINE": self.engine,
             "WA_SIMULATOR_SPEED": str(self.speed),
         }
+        changed = plain | ours | self.changes
+        return {name: value for name, value in changed.items() if value is not None}
 
     def stop(self) -> int:
         """SIGTERM; returns the exit code."""
@@ -101,54 +110,70 @@ class RunningGateway:
     ) -> None:
         if self.process and self.process.poll() is None:
             self.stop()
+        elif self.process:
+            self._close()
         self.client.close()
 
-    # What tests of a gateway do again and again
+    # What tests of a gateway do again and again, to the session called `name` unless another is named
 
-    def create(self, name: str = "main", **more: Any) -> dict[str, Any]:
-        body = {"instanceName": name, "integration": "WHATSAPP-BAILEYS", **more}
+    def named(self, name: str) -> RunningGateway:
+        """The same process, with another session in mind."""
+        view = copy.copy(self)
+        view.name = name
+        return view
+
+    def create(self, name: str | None = None, **more: Any) -> dict[str, Any]:
+        body = {"instanceName": name or self.name, "integration": "WHATSAPP-BAILEYS", **more}
         response = self.client.post("/instance/create", json=body)
         assert response.status_code == 201, response.text
         answer: dict[str, Any] = response.json()
         return answer
 
-    def link(self, name: str = "main", phone: str = "6281234567890") -> None:
+    def link(self, name: str | None = None, phone: str = "6281234567890") -> None:
         """Connect, let the simulated phone scan, and wait until it is open."""
         self.get("instance/connect", name)
         self.simulate("scan", name, phone=phone)
         self.wait_for_state("open", name)
 
-    def get(self, route: str, name: str = "main", **params: str) -> httpx.Response:
-        return self.client.get(f"/{route}/{quote(name, safe='')}", params=params)
+    def get(self, route: str, name: str | None = None, **params: str) -> httpx.Response:
+        return self.client.get(f"/{route}/{self._quoted(name)}", params=params)
 
-    def post(self, route: str, name: str = "main", **more: Any) -> httpx.Response:
-        return self.client.post(f"/{route}/{quote(name, safe='')}", **more)
+    def post(self, route: str, name: str | None = None, **more: Any) -> httpx.Response:
+        return self.client.post(f"/{route}/{self._quoted(name)}", **more)
 
-    def delete(self, route: str, name: str = "main") -> httpx.Response:
-        return self.client.delete(f"/{route}/{quote(name, safe='')}")
+    def delete(self, route: str, name: str | None = None) -> httpx.Response:
+        return self.client.delete(f"/{route}/{self._quoted(name)}")
 
-    def simulate(self, act: str, name: str = "main", **details: Any) -> httpx.Response:
+    def simulate(self, act: str, name: str | None = None, /, **details: Any) -> httpx.Response:
         """Let the phone act; `sender` stands for "from"."""
-        if "sender" in details:
-            details["from"] = details.pop("sender")
-        response = self.client.post(f"/simulator/{quote(name, safe='')}/{act}", json=details)
+        response = self.post_act(act, name, **details)
         assert response.status_code == 200, response.text
         return response
 
-    def send(self, text: str, name: str = "main", to: str = "628111222333", **headers: str) -> httpx.Response:
+    def post_act(self, act: str, name: str | None = None, /, **details: Any) -> httpx.Response:
+        if "sender" in details:
+            details["from"] = details.pop("sender")
+        return self.client.post(f"/simulator/{self._quoted(name)}/{act}", json=details)
+
+    def send(
+        self, text: str, name: str | None = None, to: str = "628111222333", **headers: str
+    ) -> httpx.Response:
         return self.post("message/sendText", name, json={"number": to, "text": text}, headers=headers)
 
-    def received(self, name: str = "main") -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.client.get(f"/simulator/{quote(name, safe='')}/received").json()
+    def received(self, name: str | None = None) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.client.get(f"/simulator/{self._quoted(name)}/received").json()
         return found
 
-    def state(self, name: str = "main") -> dict[str, Any]:
+    def state(self, name: str | None = None) -> dict[str, Any]:
         found: dict[str, Any] = self.get("instance/connectionState", name).json()["instance"]
         return found
 
-    def wait_for_state(self, state: str, name: str = "main", seconds: float = 10) -> dict[str, Any]:
+    def wait_for_state(self, state: str, name: str | None = None, seconds: float = 10) -> dict[str, Any]:
         wait_until(lambda: self.state(name)["state"] == state, seconds)
         return self.state(name)
+
+    def _quoted(self, name: str | None) -> str:
+        return quote(name or self.name, safe="")
 
     def _read_log(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stderr is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,19 +18,35 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def alone(gateway: RunningGateway) -> RunningGateway:
+    """A gateway of one's own with one open session."""
+    gateway.create()
+    gateway.link()
+    return gateway
+
+
+@pytest.fixture(scope="session")
 def shared_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """One gateway for all tests of a file: each makes instances of its own."""
+    """One gateway for all tests that leave its process alone; each has sessions of its own."""
     with RunningGateway(tmp_path_factory.mktemp("gateway")) as running:
         yield running
 
 
 @pytest.fixture
-def linked(gateway: RunningGateway) -> RunningGateway:
-    """With one open session, called main."""
-    gateway.create()
-    gateway.link()
-    return gateway
+def fresh(shared_gateway: RunningGateway) -> Iterator[RunningGateway]:
+    """The shared gateway with a new session in mind, never linked."""
+    view = shared_gateway.named(f"session {uuid.uuid4()}")
+    view.create()
+    yield view
+    view.delete("instance/delete")
+
+
+@pytest.fixture
+def linked(fresh: RunningGateway) -> RunningGateway:
+    """The shared gateway with an open session in mind."""
+    fresh.link()
+    return fresh
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ class Session:
     def connect(self) -> dict[str, Any]:
         """Start, and wait a moment for the first code."""
         self.start()
-        self._wait(lambda: self.state == "open" or self._current_code() is not None, FIRST_CODE_SECONDS)
+        self._wait(lambda: self.state != "connecting" or self._current_code() is not None, FIRST_CODE_SECONDS)
         return self.codes()
 
     def pair(self, phone: str) -> dict[str, Any]:

@@ -28,8 +28,13 @@ LOGIN_SECONDS = (1.5, 3.0)
 SEND_SECONDS = 0.1
 SLOW_SEND_SECONDS = 8.0
 UNACKNOWLEDGED_SECONDS = 75.0
-DELIVERED_SECONDS = 1.0
-READ_SECONDS = 3.0
+# delivered after 1 s, read after 3 s; each waits for the one before
+Plan = tuple[tuple[float, str], ...]
+RECEIPTS: dict[str, Plan] = {
+    "none": (),
+    "delivered": ((1.0, "delivered"),),
+    "read": ((1.0, "delivered"), (2.0, "read")),
+}
 DROP_SECONDS = 5.0
 PAIRING_LETTERS = "123456789ABCDEFGHJKLMNPQRSTVWXYZ"
 
@@ -316,16 +321,20 @@ class SimulatorEngine(Engine):
         return {"id": message["id"], "jid": _jid(to), "at": at}
 
     def _plan_receipts(self, message_id: str, chat: str) -> None:
-        with self._lock:
-            if self._world.mode["receipts"] != "none":
-                self._after(DELIVERED_SECONDS, self._tell_receipt, message_id, chat, "delivered")
-            if self._world.mode["receipts"] == "read":
-                self._after(READ_SECONDS, self._tell_receipt, message_id, chat, "read")
+        plan = RECEIPTS[self._world.mode["receipts"]]
+        if plan:
+            self._after(plan[0][0], self._tell_in_turn, message_id, chat, plan)
+
+    def _tell_in_turn(self, message_id: str, chat: str, plan: Plan) -> None:
+        if self._state == "connecting":  # WhatsApp keeps them until we are back
+            self._after(plan[0][0], self._tell_in_turn, message_id, chat, plan)
+            return
+        self._tell_receipt(message_id, chat, plan[0][1])
+        if plan[1:]:
+            self._after(plan[1][0], self._tell_in_turn, message_id, chat, plan[1:])
 
     def _tell_receipt(self, message_id: str, chat: str, kind: str) -> None:
-        if self._state == "connecting":  # WhatsApp keeps it until we are back
-            self._after(DELIVERED_SECONDS, self._tell_receipt, message_id, chat, kind)
-        elif self._state == "open" and not self._world.mode["silence"]:
+        if self._state == "open" and not self._world.mode["silence"]:
             self.emit(
                 {"event": "receipt", "ids": [message_id], "type": kind, "chat": chat, "at": time.time()}
             )
