@@ -55,12 +55,12 @@ def _programs(settings: config.Settings, log_of_all: Log) -> list[Program]:
     if settings.gateway_url:
         return [panel, scheduler]
     where = (settings.gateway_host, settings.gateway_port, "/")
-    gateway = Program("gateway", _gateway_environment(settings), log_of_all.say, where)
+    gateway = Program("gateway", gateway_environment(settings), log_of_all.say, where)
     scheduler.waits_for = gateway  # its first look would find nobody and report an outage
     return [gateway, panel, scheduler]
 
 
-def _gateway_environment(settings: config.Settings) -> dict[str, str]:
+def gateway_environment(settings: config.Settings) -> dict[str, str]:
     """The gateway's own settings, and none of the panel's secrets."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
     if speed := os.environ.get("WA_SIMULATOR_SPEED"):

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import qrcode
 from markupsafe import Markup
 
 
 @lru_cache(maxsize=8)
 def svg(code: str, label: str) -> Markup:
     """One `<svg>` whose size is left to CSS. 47 ms a drawing, so the last few are kept in memory."""
-    drawing = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=4)
-    drawing.add_data(code)
-    drawing.make(fit=True)
-    matrix = drawing.get_matrix()
+    matrix = _drawn(code, border=4)
     size = len(matrix)
     path = "".join(_runs(row, y) for y, row in enumerate(matrix))
     return Markup(
@@ -26,10 +22,7 @@ def svg(code: str, label: str) -> Markup:
 
 def text(code: str) -> str:
     """For a terminal: two modules a character, light on dark terminals too."""
-    drawing = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=2)
-    drawing.add_data(code)
-    drawing.make(fit=True)
-    rows = drawing.get_matrix()
+    rows = _drawn(code, border=2)
     if len(rows) % 2:
         rows.append([False] * len(rows[0]))
     blocks = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
@@ -37,6 +30,15 @@ def text(code: str) -> str:
         "".join(blocks[bool(a), bool(b)] for a, b in zip(upper, lower, strict=True))
         for upper, lower in zip(rows[::2], rows[1::2], strict=True)
     )
+
+
+def _drawn(code: str, border: int) -> list[list[bool]]:
+    import qrcode  # here, since most starts of the panel never draw one
+
+    drawing = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=border)
+    drawing.add_data(code)
+    drawing.make(fit=True)
+    return drawing.get_matrix()
 
 
 def _runs(row: list[bool], y: int) -> str:

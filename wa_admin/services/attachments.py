@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-import puremagic
 from flask_babel import lazy_gettext as _l
 
 from ..models import Attachment
@@ -73,6 +72,8 @@ def _mimetype(content: bytes) -> str:
         return "text/html"
     if b"<svg" in head:
         return "image/svg+xml"
+    import puremagic  # reads its tables when loaded, and few messages have a file
+
     try:
         return puremagic.from_string(content, mime=True) or "application/octet-stream"
     except puremagic.PureError:

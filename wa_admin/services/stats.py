@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from importlib import import_module
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from ..extensions import db
 from ..models import DailyCount, Message, MessageStatus, WhatsAppSession
@@ -37,7 +37,8 @@ def count(message: Message, before: MessageStatus, after: MessageStatus, now: da
     failed = after in (MessageStatus.FAILED, MessageStatus.EXPIRED)
     if message.session_id is None or not (sent or delivered or failed):
         return
-    dialect = sqlite if db.engine.dialect.name == "sqlite" else postgresql
+    # only the one in use: PostgreSQL's takes as long to load as all of Flask-Login
+    dialect = import_module(f"sqlalchemy.dialects.{db.engine.dialect.name}")
     changes = {"sent": int(sent), "delivered": int(delivered), "failed": int(failed)}
     row = dialect.insert(DailyCount).values(session_id=message.session_id, day=now.date(), **changes)
     db.session.execute(
