@@ -79,7 +79,7 @@ def new():
                 form.recipient.data,
                 form.message.data or "",
                 session_name=form.session_name,
-                attached=form.attached(),
+                attached=form.attached,
                 key=form.key,
                 valid_for_seconds=form.valid_for_seconds.data or None,
                 source=g.caller.actor,

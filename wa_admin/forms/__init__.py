@@ -6,8 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask_wtf import FlaskForm
+from wtforms.validators import ValidationError
 
 from ..refusal import Refusal
+
+
+@contextmanager
+def refusals_as_errors() -> Iterator[None]:
+    """In a validator: a refusal is what is wrong with the field."""
+    try:
+        yield
+    except Refusal as refusal:
+        raise ValidationError(str(refusal)) from refusal
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from flask_wtf.file import FileField
 from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, ValidationError
 
+from .. import phone
+from ..app import settings
 from ..crypto import new_token
 from ..models import WhatsAppSession
 from ..services.attachments import NewAttachment
 from ..services.outbox import TEXT_LENGTH
+from . import refusals_as_errors
 
 NO_LIMIT = 0
 VALID_FOR = [
@@ -54,6 +57,8 @@ class ComposeForm(FlaskForm):
     session_id = SelectField(_l("Send from"))
     once = HiddenField(default=new_token)
 
+    attached: NewAttachment | None = None  # the file, once it was looked at
+
     def __init__(self, sessions: list[WhatsAppSession], **prefilled: Any) -> None:
         super().__init__(data=prefilled)
         if len(sessions) > 1:
@@ -61,23 +66,27 @@ class ComposeForm(FlaskForm):
         else:
             del self.session_id
 
+    def validate_recipient(self, field: StringField) -> None:
+        with refusals_as_errors():
+            phone.recipient(field.data, settings().default_region)
+
     def validate_message(self, field: TextAreaField) -> None:
         if not (field.data or "").strip() and not self.media.data:
             raise ValidationError(_l("Write a text, or attach a file."))
+
+    def validate_media(self, field: FileField) -> None:
+        if field.data:
+            with refusals_as_errors():
+                self.attached = NewAttachment.read(field.data.read(), field.data.filename)
 
     @property
     def session_name(self) -> str | None:
         return self.session_id.data if "session_id" in self else None
 
-    def attached(self) -> NewAttachment | None:
-        """Raises Refusal when the file cannot be sent."""
-        file = self.media.data
-        return NewAttachment.read(file.read(), file.filename) if file else None
-
     @property
     def key(self) -> str:
         """The same form with the same content is the same message; with another content it is a new one."""
-        file = self.media.data and self.media.data.filename
+        file = self.attached and hashlib.sha256(self.attached.content).hexdigest()
         parts = (self.once.data, self.recipient.data, self.message.data, self.session_name, file)
         return "form:" + hashlib.sha256(repr(parts).encode()).hexdigest()
 
