@@ -129,7 +129,7 @@ def wait(message_id: int, seconds: float) -> Message:
     pause = 0.05
     while True:
         db.session.rollback()  # a new look at what is true now
-        message = db.session.get_one(Message, message_id)
+        message = db.session.get_one(Message, message_id, populate_existing=True)
         if message.is_settled or time.monotonic() + pause > ends:
             return message
         time.sleep(pause)

@@ -162,10 +162,13 @@ def _message(wa_session: WhatsAppSession, at: datetime, number: int, chance: ran
     progress.count_waiting(wa_session.id, +1)
     from_end = number - MESSAGES
     ending, error_code = (
-        ENDINGS[from_end]
-        if from_end >= -len(ENDINGS)
-        else (chance.choice((MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.READ)), None)
+        chance.choice((MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.READ)),
+        None,
     )
+    if from_end >= -len(ENDINGS):
+        ending, error_code = ENDINGS[from_end]
+    if ending == MessageStatus.QUEUED and wa_session.status == Status.CONNECTED:
+        ending = MessageStatus.READ  # nothing waits for long where messages can leave
     _end(message, wa_session, ending, error_code, at)
 
 

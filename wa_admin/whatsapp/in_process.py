@@ -64,6 +64,7 @@ class InProcess:
     def look_again(self, name: str) -> Session:
         with _one_family():
             db.session.rollback()  # what is true now, not when we began to read
+            db.session.expire_all()
             self.looks += 1
             wa_session = sessions.find(self.workspace_id, name)
             if self.looks % ASK_AT_EVERY_LOOK == 0:
