@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .contract import Code, State
-from .evolution import READ_SECONDS, Evolution, path_to
+from .evolution import Evolution, path_to
 from .evolution_events import moment, state_of
 
 
@@ -24,7 +24,7 @@ class Bundled(Evolution):
         return self._paired(instance, self._connect(instance, number=phone))
 
     def stop(self, instance: str) -> None:
-        self._call("POST", path_to("instance/stop", instance), seconds=READ_SECONDS)
+        self._call("POST", path_to("instance/stop", instance), seconds=self.read_seconds)
 
     def _has_login(self, instance: str) -> bool:
         return self.state(instance).number is not None

@@ -36,11 +36,6 @@ from .evolution_events import number_of, state_of, text_of
 from .evolution_refusals import NameTaken, refusal
 from .http import Http
 
-READ_SECONDS = 10.0
-CONNECT_SECONDS = 15.0  # 2 s by themselves, up to 10 s with a pairing code
-CREATE_SECONDS = 20.0  # with a code it waits 5 s and more
-SEND_SECONDS = 35.0
-SEND_MEDIA_SECONDS = 60.0
 CODE_LIFE_SECONDS = 45
 
 
@@ -62,6 +57,12 @@ class Evolution(Driver):
             "SEND_MESSAGE",
         }
     )
+    # the deadlines of its calls
+    read_seconds: ClassVar[float] = 10.0
+    connect_seconds: ClassVar[float] = 15.0  # 2 s by themselves, up to 10 s with a pairing code
+    create_seconds: ClassVar[float] = 20.0  # with a code it waits 5 s and more
+    send_seconds: ClassVar[float] = 35.0
+    send_media_seconds: ClassVar[float] = 60.0
     # after its start it answers 404 for instances that it has: only the second 404 is believed
     settling_seconds: ClassVar[float] = 2.0
     # its date_time is local time with a Z
@@ -88,10 +89,10 @@ class Evolution(Driver):
 
     def version(self) -> str:
         """Reach it and check the key; its version, empty when only that cannot be had."""
-        self._call("POST", "/verify-creds", seconds=READ_SECONDS)
+        self._call("POST", "/verify-creds", seconds=self.read_seconds)
         if not self._version:
             try:
-                root = _object(self._call("GET", "/", seconds=READ_SECONDS))
+                root = _object(self._call("GET", "/", seconds=self.read_seconds))
                 self._version = str(root.get("version") or "")
             except GatewayError:
                 return ""  # it asks the internet before it answers this, and may wait in vain
@@ -112,7 +113,9 @@ class Evolution(Driver):
         return self._paired(instance, self._connect(instance, number=phone))
 
     def state(self, instance: str) -> State:
-        said = _object(self._call("GET", path_to("instance/connectionState", instance), seconds=READ_SECONDS))
+        said = _object(
+            self._call("GET", path_to("instance/connectionState", instance), seconds=self.read_seconds)
+        )
         return self._state(_object(said.get("instance")))
 
     def stop(self, instance: str) -> None:
@@ -120,7 +123,7 @@ class Evolution(Driver):
 
     def restart(self, instance: str) -> None:
         try:
-            self._call("POST", path_to("instance/restart", instance), seconds=CONNECT_SECONDS)
+            self._call("POST", path_to("instance/restart", instance), seconds=self.connect_seconds)
         except Rejected:
             self._connect(instance)  # it restarts only what is not closed
 
@@ -129,7 +132,7 @@ class Evolution(Driver):
         reports no incoming message any more, so to link again, delete and create. Raises NotConnected when
         WhatsApp is out of reach, as only WhatsApp can unlink."""
         try:
-            said = self._call("DELETE", path_to("instance/logout", instance), seconds=READ_SECONDS)
+            said = self._call("DELETE", path_to("instance/logout", instance), seconds=self.read_seconds)
             if "already disconnected" in str(_object(said).get("response")):  # as of 2.4
                 raise NotConnected("already disconnected")
         except NotConnected:
@@ -140,7 +143,7 @@ class Evolution(Driver):
         """Remove session and login; one that is not there is fine. Raises BadAnswer when it stays."""
         try:
             self._silence(instance)
-            self._call("DELETE", path_to("instance/delete", instance), seconds=READ_SECONDS)
+            self._call("DELETE", path_to("instance/delete", instance), seconds=self.read_seconds)
         except InstanceNotFound:
             return
         self._first_seen.pop(instance, None)
@@ -148,7 +151,7 @@ class Evolution(Driver):
             raise BadAnswer("the gateway said that the session is deleted, but it is still there")
 
     def list(self) -> builtins.list[Remote]:
-        rows = _array(self._call("GET", "/instance/fetchInstances", seconds=READ_SECONDS))
+        rows = _array(self._call("GET", "/instance/fetchInstances", seconds=self.read_seconds))
         return [
             Remote(name, number_of(row.get("ownerJid")), text_of(row, "profileName"))
             for row in map(_object, rows)
@@ -156,7 +159,7 @@ class Evolution(Driver):
         ]
 
     def webhook(self, instance: str) -> Webhook | None:
-        said = self._call("GET", path_to("webhook/find", instance), seconds=READ_SECONDS)
+        said = self._call("GET", path_to("webhook/find", instance), seconds=self.read_seconds)
         if said is None:
             return None
         hook = _object(said)
@@ -168,7 +171,7 @@ class Evolution(Driver):
 
     def send_text(self, instance: str, to: str, text: str, reference: str) -> str:
         body = {"number": to, "text": text, "linkPreview": False}
-        return self._send("message/sendText", instance, body, reference, SEND_SECONDS)
+        return self._send("message/sendText", instance, body, reference, self.send_seconds)
 
     def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str:
         body = {
@@ -180,11 +183,11 @@ class Evolution(Driver):
         }
         if caption:
             body["caption"] = caption
-        return self._send("message/sendMedia", instance, body, reference, SEND_MEDIA_SECONDS)
+        return self._send("message/sendMedia", instance, body, reference, self.send_media_seconds)
 
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         path = path_to("chat/whatsappNumbers", instance)
-        rows = _array(self._call("POST", path, body={"numbers": numbers}, seconds=SEND_SECONDS))
+        rows = _array(self._call("POST", path, body={"numbers": numbers}, seconds=self.send_seconds))
         found = {text_of(row, "number"): row for row in map(_object, rows)}
         if missing := [number for number in numbers if number not in found]:
             raise BadAnswer(f"no answer for {len(missing)} of {len(numbers)} numbers")
@@ -216,11 +219,11 @@ class Evolution(Driver):
         if not instance or instance != instance.strip():
             raise Rejected("a session id neither is empty nor begins or ends with a space")
         body = {"instanceName": instance, "integration": "WHATSAPP-BAILEYS", "qrcode": False, **more}
-        return _object(self._call("POST", "/instance/create", body=body, seconds=CREATE_SECONDS))
+        return _object(self._call("POST", "/instance/create", body=body, seconds=self.create_seconds))
 
     def _connect(self, instance: str, **params: str) -> dict[str, Any]:
         path = path_to("instance/connect", instance)
-        return _object(self._call("GET", path, params=params or None, seconds=CONNECT_SECONDS))
+        return _object(self._call("GET", path, params=params or None, seconds=self.connect_seconds))
 
     def _linking(self, instance: str, said: dict[str, Any]) -> Code | State:
         if "instance" in said:
@@ -255,7 +258,7 @@ class Evolution(Driver):
         """Evolution's column tells nothing of the connection: login sets open, a QR code connecting, logout
         close."""
         params = {"instanceName": instance}
-        rows = _array(self._call("GET", "/instance/fetchInstances", params=params, seconds=READ_SECONDS))
+        rows = _array(self._call("GET", "/instance/fetchInstances", params=params, seconds=self.read_seconds))
         return any(_object(row).get("connectionStatus") == "open" for row in rows)
 
     def _silence(self, instance: str) -> None:
@@ -266,7 +269,7 @@ class Evolution(Driver):
 
     def _is_gone(self, instance: str) -> bool:
         try:
-            self._once("GET", path_to("instance/connectionState", instance), seconds=READ_SECONDS)
+            self._once("GET", path_to("instance/connectionState", instance), seconds=self.read_seconds)
         except InstanceNotFound:
             return True
         return False
@@ -278,7 +281,9 @@ class Evolution(Driver):
             yield
 
     def _set_webhook(self, instance: str, **hook: Any) -> None:
-        self._call("POST", path_to("webhook/set", instance), body={"webhook": hook}, seconds=READ_SECONDS)
+        self._call(
+            "POST", path_to("webhook/set", instance), body={"webhook": hook}, seconds=self.read_seconds
+        )
 
     def _send(self, route: str, instance: str, body: Any, reference: str, seconds: float) -> str:
         headers = self._naming(reference)
@@ -311,11 +316,10 @@ class Evolution(Driver):
 
     def _life(self, instance: str, code: str, said: dict[str, Any]) -> tuple[datetime | None, int | None]:
         """Evolution does not say how old a code is, so its 45 s count from our first sight of it."""
-        digest = sha256(code.encode()).digest()
-        known, seen_at = self._first_seen.get(instance, (b"", self._now()))
+        digest, now = sha256(code.encode()).digest(), self._now()
+        known, seen_at = self._first_seen.setdefault(instance, (digest, now))
         if known != digest:
-            seen_at = self._now()
-            self._first_seen[instance] = digest, seen_at
+            self._first_seen[instance] = digest, (seen_at := now)
         return seen_at + timedelta(seconds=CODE_LIFE_SECONDS), CODE_LIFE_SECONDS
 
 

@@ -8,8 +8,8 @@ from .contract import (
     GatewayError,
     NotConnected,
     NotOnWhatsApp,
+    OutcomeUnknown,
     Rejected,
-    TimedOut,
     Unlicensed,
     Unsupported,
 )
@@ -22,12 +22,13 @@ NOT_CONNECTED = (
     "(reading 'waUploadToServer')",
     "instance is not connected",
 )
-BY_CODE: dict[str, type[GatewayError]] = {
-    "LICENSE_REQUIRED": Unlicensed,  # as of 2.4
-    # the bundled gateway's own
-    "NOT_CONNECTED": NotConnected,
-    "OUTCOME_UNKNOWN": TimedOut,
-    "UNSUPPORTED": Unsupported,
+BY_CODE: dict[tuple[int, str | None], type[GatewayError]] = {
+    (503, "LICENSE_REQUIRED"): Unlicensed,  # as of 2.4
+    # The bundled gateway's own. Its 504 is left to be a TimedOut: the same reference asked again later
+    # tells what became of it; after a 409 nobody knows any more.
+    (500, "NOT_CONNECTED"): NotConnected,
+    (409, "OUTCOME_UNKNOWN"): OutcomeUnknown,
+    (400, "UNSUPPORTED"): Unsupported,
 }
 
 
@@ -38,7 +39,7 @@ class NameTaken(Rejected):
 def refusal(answer: Answer) -> GatewayError:
     """What an answer of Evolution that is no success means."""
     said, text = answer.body if isinstance(answer.body, dict) else {}, answer.text
-    if named := BY_CODE.get(text_of(said, "code") or ""):
+    if named := BY_CODE.get((answer.status, text_of(said, "code"))):
         return named(text)
     if answer.status in (400, 500) and any(words in text for words in NOT_CONNECTED):
         return NotConnected(text)

@@ -116,10 +116,10 @@ class Http:
             write=seconds,
             pool=min(CONNECT_SECONDS, seconds),
         )
-        request = self._client.build_request(
-            method, path, json=body, params=params, headers=headers, timeout=timeout
-        )
         with network.deadline(seconds):
+            request = self._client.build_request(
+                method, path, json=body, params=params, headers=headers, timeout=timeout
+            )
             answer = self._exchange(request)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
@@ -224,9 +224,10 @@ def _seconds_until(date: str) -> float:
 def _checked(base_url: str) -> httpx.URL:
     try:
         url = httpx.URL(base_url.strip())
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, ValueError) as error:
         raise ValueError("The gateway's URL is not a URL.") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    is_named = url.host and b"%" not in url.raw_host and (url.port or 0) <= 65_535
+    if url.scheme not in ("http", "https") or not is_named:
         raise ValueError("The gateway's URL must begin with http:// or https:// and name a host.")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("The gateway's URL must not hold a user, a password, a query or a fragment.")

@@ -1,0 +1,267 @@
+"""The quirks of Evolution, each survived."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from wa_admin.drivers.contract import (
+    BadAnswer,
+    BadKey,
+    Code,
+    InstanceNotFound,
+    NotConnected,
+    Rejected,
+    State,
+    TimedOut,
+    Unlicensed,
+    Unsupported,
+)
+
+BOT = "Totale Bot"
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+STATE_OF_CODED = "GET /instance/connectionState/coded"
+
+
+@pytest.fixture
+def gateway(replay):
+    return lambda *names, **more: replay("evolution", *names, **more)
+
+
+def test_a_session_that_is_missing_right_after_a_start_is_asked_for_again(gateway, pauses):
+    driver, _ = gateway("connectionState_after_delete", "connectionState_open")
+    assert driver.state(BOT).status == "connected"
+    assert pauses == [2.0]
+
+
+def test_a_session_that_is_missing_twice_is_not_there(gateway, pauses):
+    driver, seen = gateway("connectionState_after_delete")
+    with pytest.raises(InstanceNotFound):
+        driver.state(BOT)
+    assert len(seen.requests) == 2
+
+
+def test_the_second_question_stays_within_the_deadline_of_the_first(gateway):
+    driver, seen = gateway("connectionState_after_delete", pause=lambda seconds: time.sleep(0.2))
+    with pytest.raises(InstanceNotFound):
+        driver.state(BOT)
+    first, second = (request.extensions["timeout"]["read"] for request in seen.requests)
+    assert second <= first - 0.2
+
+
+@pytest.mark.parametrize(
+    ("instance", "segment"),
+    [
+        (BOT, "Totale%20Bot"),
+        ("a/b", "a%2Fb"),
+        ("..", "%2E%2E"),
+        ("x?instanceName=y", "x%3FinstanceName%3Dy"),
+        ("100%", "100%25"),
+        ("a#b+c", "a%23b%2Bc"),
+        ("bot🤖", "bot%F0%9F%A4%96"),
+    ],
+)
+def test_a_name_is_one_encoded_segment_whatever_is_in_it(gateway, instance, segment):
+    driver, seen = gateway()
+    seen.say(f"GET /instance/connectionState/{segment}", {"instance": {"state": "open"}})
+    assert driver.state(instance).status == "connected"
+
+
+@pytest.fixture
+def clock():
+    """What time it is, to be moved."""
+    return [NOW]
+
+
+def test_a_code_lives_45_seconds_from_the_moment_it_was_first_seen(gateway, clock):
+    driver, _ = gateway("connect_qr", now=lambda: clock[0])
+    driver.connect(BOT)
+    clock[0] += timedelta(seconds=30)
+    assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=45)
+
+
+def test_a_new_code_begins_a_new_life(gateway, clock):
+    driver, _ = gateway("connect_qr", "connect_after_phone_logout", now=lambda: clock[0])
+    driver.connect(BOT)
+    clock[0] += timedelta(seconds=50)
+    assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=95)
+
+
+def test_a_code_seen_in_an_event_first_is_not_younger_when_asked_for(gateway, clock, record):
+    driver, _ = gateway("connect_qr", now=lambda: clock[0])
+    driver.read_events({}, json.dumps(record("event_qrcode_updated")["request"]["body"]).encode())
+    clock[0] += timedelta(seconds=20)
+    assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=45)
+
+
+def test_no_code_is_kept_in_the_clear(gateway):
+    driver, _ = gateway("connect_qr")
+    assert driver.connect(BOT).qr not in str(vars(driver))
+
+
+def test_a_missing_state_concludes_nothing(gateway):
+    driver, _ = gateway("connectionState_during_startup")
+    assert driver.state("coded") == State(None)
+
+
+def test_an_unknown_state_is_kept_as_a_word_only(gateway):
+    driver, seen = gateway()
+    seen.say(STATE_OF_CODED, {"instance": {"state": "warming"}})
+    assert driver.state("coded") == State(None, word="warming")
+
+
+def test_the_version_is_read_once(gateway):
+    driver, seen = gateway("verify_creds", "root")
+    driver.version()
+    driver.version()
+    assert seen.routes == ["POST /verify-creds", "GET /", "POST /verify-creds"]
+
+
+def test_a_version_that_cannot_be_had_does_not_make_the_gateway_unreachable(gateway):
+    driver, seen = gateway("verify_creds")
+    seen.say("GET /", {"status": 500, "error": "fetch failed"}, 500)
+    assert driver.version() == ""
+
+
+def test_a_gateway_without_a_licence_says_so(gateway):
+    driver, seen = gateway()
+    answer = {"error": "service not activated", "code": "LICENSE_REQUIRED", "register_url": "https://x"}
+    seen.say("POST /verify-creds", answer, 503)
+    with pytest.raises(Unlicensed, match="service not activated") as caught:
+        driver.version()
+    assert isinstance(caught.value, BadKey)
+
+
+def test_it_cannot_go_offline_and_keep_its_login(gateway):
+    driver, _ = gateway()
+    with pytest.raises(Unsupported):
+        driver.stop(BOT)
+
+
+def test_a_login_that_cannot_be_undone_now_is_not_called_unlinked(gateway):
+    driver, _ = gateway("logout_second_time", "fetchInstances_open")
+    with pytest.raises(NotConnected):
+        driver.logout(BOT)
+
+
+def test_as_of_2_4_a_closed_session_answers_a_logout_with_success(gateway):
+    driver, seen = gateway("fetchInstances_after_phone_logout")
+    said = {"status": "SUCCESS", "error": False, "response": {"message": "Instance was already disconnected"}}
+    seen.say("DELETE /instance/logout/Totale%20Bot", said)
+    driver.logout(BOT)
+    assert seen.routes[-1] == "GET /instance/fetchInstances"
+
+
+def test_a_name_still_taken_by_a_session_being_deleted_is_not_there_yet(gateway):
+    driver, seen = gateway("create_duplicate")
+    said = {"status": 404, "response": {"message": ['The "probe-plain" instance does not exist']}}
+    seen.say("GET /instance/connectionState/probe-plain", said, 404)
+    with pytest.raises(InstanceNotFound):
+        driver.create("probe-plain")
+
+
+def test_http_200_with_an_error_is_one(gateway):
+    driver, seen = gateway()
+    seen.say("GET /instance/connect/coded", {"error": True, "message": "[object Object]"})
+    with pytest.raises(Rejected):
+        driver.connect("coded")
+
+
+def test_a_pairing_code_that_is_slow_is_waited_for(gateway, pauses):
+    driver, seen = gateway()
+    seen.say(STATE_OF_CODED, {"instance": {"state": "close"}})
+    seen.say("GET /instance/connect/coded", {"code": "2@a", "pairingCode": None, "count": 1})
+    seen.say("GET /instance/connect/coded", {"code": "2@a", "pairingCode": "TB78F2KW", "count": 1})
+    assert driver.pair("coded", "4915100000030").pairing_code == "TB78F2KW"
+
+
+def test_a_pairing_code_that_never_comes_is_an_error(gateway):
+    driver, seen = gateway()
+    seen.say(STATE_OF_CODED, {"instance": {"state": "close"}})
+    seen.say("GET /instance/connect/coded", {"count": 0})
+    with pytest.raises(NotConnected):
+        driver.pair("coded", "4915100000030")
+
+
+def test_what_is_linked_needs_no_pairing_code(gateway):
+    driver, seen = gateway()
+    seen.say(STATE_OF_CODED, {"instance": {"state": "open"}})
+    seen.say("GET /instance/connect/coded", {"instance": {"instanceName": "coded", "state": "open"}})
+    with pytest.raises(Rejected, match="linked"):
+        driver.pair("coded", "4915100000030")
+
+
+def _showing_codes(seen, column):
+    """A session that shows QR codes, so that Evolution ignores a number."""
+    seen.say(STATE_OF_CODED, {"instance": {"state": "connecting"}})
+    seen.say(STATE_OF_CODED, {"response": {"message": ['The "coded" instance does not exist']}}, 404)
+    seen.say("GET /instance/fetchInstances", [{"name": "coded", "connectionStatus": column}])
+    seen.say("GET /webhook/find/coded", {"url": "http://panel.example/hook", "enabled": True, "events": []})
+    seen.say("POST /webhook/set/coded", {"enabled": False}, 201)
+    seen.say("DELETE /instance/delete/coded", {"status": "SUCCESS", "error": False})
+
+
+def test_while_codes_are_shown_a_number_needs_a_new_instance(gateway):
+    driver, seen = gateway("create_pairing_code")
+    _showing_codes(seen, "connecting")
+    assert driver.pair("coded", "4915100000030").pairing_code == "TB78F2KW"
+    assert seen.body()["number"] == "4915100000030"
+    assert seen.body()["webhook"]["url"] == "http://panel.example/hook"
+
+
+def test_a_login_is_never_thrown_away_for_a_pairing_code(gateway):
+    driver, seen = gateway()
+    _showing_codes(seen, "open")
+    with pytest.raises(NotConnected):
+        driver.pair("coded", "4915100000030")
+    assert not [route for route in seen.routes if route.startswith("DELETE")]
+
+
+def test_a_linked_session_that_reconnects_has_no_code(gateway):
+    driver, seen = gateway("connect_unreachable")
+    assert not isinstance(driver.connect("probe off"), Code)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, [], 3, {}, {"key": None}, {"key": {}}, {"key": {"id": ""}}, {"key": {"id": 5}}]
+)
+def test_a_success_without_a_message_id_may_have_left(gateway, answer):
+    driver, seen = gateway()
+    seen.say("POST /message/sendText/coded", answer, 201)
+    with pytest.raises(BadAnswer) as caught:
+        driver.send_text("coded", "1", "x", "ref")
+    assert caught.value.may_have_left
+
+
+@pytest.mark.parametrize("answer", [None, [], 3, "x", {"instance": None}, {"instance": 5}])
+def test_a_state_of_another_shape_is_a_bad_answer(gateway, answer):
+    driver, seen = gateway()
+    seen.say(STATE_OF_CODED, answer)
+    with pytest.raises(BadAnswer):
+        driver.state("coded")
+
+
+def test_evolution_is_told_nothing_of_our_references(gateway):
+    driver, seen = gateway("sendText_ok")
+    driver.send_text(BOT, "4915100000003", "x", "ref-1")
+    assert "x-reference" not in seen.requests[0].headers
+
+
+def test_the_deadlines_outlast_what_evolution_takes(gateway):
+    driver, seen = gateway("create_qr", "connect_qr", "sendText_ok")
+    driver.create(BOT)
+    driver.connect(BOT)
+    driver.send_text(BOT, "1", "x", "ref")
+    create, connect, send = (request.extensions["timeout"]["read"] for request in seen.requests)
+    assert create >= 15
+    assert connect >= 10
+    assert send >= 30
+
+
+def test_a_gateway_that_does_not_know_the_outcome_may_have_sent(gateway):
+    driver, seen = gateway()
+    seen.say("POST /message/sendText/coded", {"status": 504, "error": "Gateway Timeout"}, 504)
+    with pytest.raises(TimedOut) as caught:
+        driver.send_text("coded", "1", "x", "ref")
+    assert caught.value.may_have_left
