@@ -14,9 +14,16 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from htmx_flask import Htmx
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
-SQLITE_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON")
+BUSY_SECONDS = 5
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    f"busy_timeout={1000 * BUSY_SECONDS}",
+    "foreign_keys=ON",
+)
 
 
 class Base(DeclarativeBase):
@@ -39,22 +46,25 @@ def writing() -> Iterator[None]:
     """One write transaction on db.session, committed at the end; a nested use joins the outer one.
 
     Whatever was read before is read again inside, so that a decision rests on what is true now.
-    Never call a gateway in here.
+    Never call a gateway in here. Raises OperationalError when the database stays locked for 5 s.
     """
     if _writing.get():
         yield
         return
     db.session.rollback()
-    with _write_lock:
-        token = _writing.set(True)
-        try:
-            yield
-            db.session.commit()
-        except BaseException:
-            db.session.rollback()
-            raise
-        finally:
-            _writing.reset(token)
+    db.session.expire_all()  # a rollback forgets nothing when no transaction is open
+    if not _write_lock.acquire(timeout=BUSY_SECONDS):
+        raise OperationalError("BEGIN", None, TimeoutError("database is locked"))
+    token = _writing.set(True)
+    try:
+        yield
+        db.session.commit()
+    except BaseException:
+        db.session.rollback()
+        raise
+    finally:
+        _writing.reset(token)
+        _write_lock.release()
 
 
 @contextmanager

@@ -1,0 +1,13 @@
+import pytest
+from running_panel import RunningPanel
+
+from wa_admin.services import api_keys
+
+
+@pytest.fixture
+def panel(app, data_dir, connected):
+    """A running panel with one connected session and a key to its API."""
+    _, key = api_keys.issue(1, "orders-api", actor="cli")
+    panel = RunningPanel(data_dir, key)
+    yield panel
+    panel.close()

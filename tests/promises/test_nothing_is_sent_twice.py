@@ -1,0 +1,126 @@
+"""The process that hands over is killed at every point of a delivery: nothing is lost, nothing doubled."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from running_gateway import RunningGateway
+
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import Message, MessageStatus
+from wa_admin.services import deliveries, gateways, outbox
+
+KILLS = 3
+DRAIN = """
+from wa_admin import create_app
+from wa_admin.services import deliveries
+with create_app().app_context():
+    print("ready", flush=True)
+    deliveries.drain()
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with RunningGateway(tmp_path_factory.mktemp("gateway"), speed=20) as gateway:
+        gateway.create("support_line")
+        gateway.link("support_line")
+        yield gateway.named("support_line")
+
+
+@pytest.fixture
+def environ(gateway, data_dir):
+    return {
+        "WA_DATA_DIR": str(data_dir),
+        "WA_ENGINE": "simulator",
+        "WA_SEND_INTERVAL_SECONDS": "0",
+        "WA_GATEWAY_PORT": str(gateway.port),
+        "WA_GATEWAY_KEY": gateway.key,
+    }
+
+
+@pytest.fixture
+def app(make_app, environ):
+    app = make_app(**environ)
+    with app.app_context():
+        gateways.ensure()
+        yield app
+
+
+def start_draining(environ, crash_at=""):
+    worker = subprocess.Popen(
+        [sys.executable, "-c", DRAIN],
+        env={"PATH": os.environ["PATH"], "WA_ADMIN_CRASH_AT": crash_at, **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with worker.stdout as said:
+        assert said.readline() == "ready\n"
+    return worker
+
+
+def take_up_what_was_left():
+    """As the scheduler would once the lease has run out."""
+    past = clock.now() - timedelta(seconds=1)
+    with writing():
+        db.session.query(Message).filter_by(status=MessageStatus.SENDING).update({"lease_until": past})
+    deliveries.settle_leases()
+    with writing():
+        db.session.query(Message).filter_by(status=MessageStatus.QUEUED).update({"next_at": past})
+
+
+def accept(count, word):
+    return [
+        outbox.send(1, f"08120000{n:04}", f"{word} {n}", source="cli").body for n in range(1000, 1000 + count)
+    ]
+
+
+def settled():
+    db.session.rollback()
+    db.session.expire_all()
+    return Counter(message.status for message in db.session.query(Message))
+
+
+@pytest.mark.parametrize("point", ["before_claim", "after_claim", "before_result"])
+def test_a_kill_at_a_marked_point_loses_and_doubles_nothing(app, environ, gateway, connected, point):
+    texts = accept(KILLS + 2, point)
+    for _ in range(KILLS):
+        assert start_draining(environ, crash_at=point).wait(20) == 137
+        take_up_what_was_left()
+    deliveries.drain()
+    arrived = Counter(one["text"] for one in gateway.received() if one["text"].startswith(point))
+    assert arrived == Counter(texts)
+    assert settled() == {MessageStatus.SENT: len(texts)}
+
+
+def test_a_kill_while_the_gateway_is_sending_loses_and_doubles_nothing(app, environ, gateway, connected):
+    texts = accept(2, "in flight")
+    gateway.simulate("mode", send="slow")
+    worker = start_draining(environ)
+    time.sleep(0.3)
+    worker.kill()
+    worker.wait()
+    gateway.simulate("mode", send="ok")
+    take_up_what_was_left()
+    deliveries.drain()
+    arrived = Counter(one["text"] for one in gateway.received() if one["text"].startswith("in flight"))
+    assert arrived == Counter(texts)
+
+
+def test_without_references_a_kill_leaves_doubt_and_never_a_double(app, environ, gateway, connected):
+    with writing():
+        row = gateways.of_workspace()
+        row.kind, row.capabilities = "evolution", "qr"
+    texts = accept(4, "external")
+    for _ in range(2):
+        assert start_draining(environ, crash_at="before_result").wait(20) == 137
+        take_up_what_was_left()
+    deliveries.drain()
+    arrived = Counter(one["text"] for one in gateway.received() if one["text"].startswith("external"))
+    assert arrived == Counter(texts)
+    assert settled() == {MessageStatus.SENT: 2, MessageStatus.UNCERTAIN: 2}
