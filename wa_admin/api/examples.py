@@ -181,7 +181,8 @@ class _Reader:
         lines.append('-H "Authorization: Bearer $WA_API_KEY"')
         if body is not None:
             lines.append('-H "Content-Type: application/json"')
-            lines.append("-d '" + json.dumps(body, ensure_ascii=False).replace("'", "'\\''") + "'")
+            text = json.dumps(body, ensure_ascii=False, indent=2).replace("'", "'\\''")
+            lines.append("-d '" + text.replace("\n", "\n  ") + "'")
         return " \\\n  ".join(lines)
 
     def _python(self, id: str, method: str, path: str, body: Any) -> str:

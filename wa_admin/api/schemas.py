@@ -263,7 +263,6 @@ class NewMessageSchema(Call):
                 "The session to send from, by session_id, name or number; “auto” takes the connected one "
                 "with the fewest messages waiting. The default session when none is given."
             ),
-            "example": "support_line",
         },
     )
     media = Nested(MediaSchema, allow_none=True)
@@ -271,7 +270,7 @@ class NewMessageSchema(Call):
         1,
         LONGEST_VALIDITY_SECONDS,
         allow_none=True,
-        metadata={"description": _l("Give up when it could not be sent within this time."), "example": 300},
+        metadata={"description": _l("Give up when it could not be sent within this time.")},
     )
 
 
