@@ -21,6 +21,7 @@ from . import gateways, outbox, status, timeline
 
 SESSION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 NAME_LENGTH, DESCRIPTION_LENGTH = 80, 500
+AUTO = "auto"  # in the place of a session's name
 
 
 class SessionNotFound(Refusal):
@@ -157,13 +158,24 @@ def find(workspace_id: int, key: str | int) -> WhatsAppSession:
 
 
 def to_send_from(workspace_id: int, name: str | None) -> WhatsAppSession:
-    """The session named, or the default one. Raises SessionNotFound, SessionInactive."""
-    found = find(workspace_id, name) if name else default(workspace_id)
+    """The session named, the least busy one for “auto”, else the default one.
+
+    Raises SessionNotFound, SessionInactive.
+    """
+    if name == AUTO:
+        found = _least_busy(workspace_id) or default(workspace_id)
+    else:
+        found = find(workspace_id, name) if name else default(workspace_id)
     if found is None:
         raise SessionNotFound([])
     if not found.is_active:
         raise SessionInactive(found, [other.name for other in listed(workspace_id) if other.is_active])
     return found
+
+
+def _least_busy(workspace_id: int) -> WhatsAppSession | None:
+    able = [one for one in listed(workspace_id) if one.can_send]
+    return min(able, key=lambda one: one.waiting_count, default=None)
 
 
 def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
