@@ -1,0 +1,286 @@
+"""`flask up` with real processes and real kills: everything starts, comes back, and goes."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+ROOT = Path(__file__).parent.parent
+UP = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
+WA_ADMIN_UP = [str(Path(sys.executable).with_name("wa-admin")), "up"]
+READY_SECONDS = 40.0
+
+
+def until(condition, seconds=READY_SECONDS):
+    """Wait for it, and say whether it came."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(port, path):
+    """Status and body; 0 when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
+class Up:
+    """A running `flask up`, seen from outside."""
+
+    def __init__(self, data_dir, log, **more):
+        self.port, self.gateway_port = free_port(), free_port()
+        self.log = log
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("WA_")} | {
+            "WA_DATA_DIR": str(data_dir),
+            "WA_PORT": str(self.port),
+            "WA_GATEWAY_PORT": str(self.gateway_port),
+            "WA_ENGINE": "simulator",
+            **more,
+        }
+
+    def start(self):
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                UP, cwd=ROOT, env=self.environ, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self.children = []
+        assert until(lambda: "/setup?token=" in self.said() or self.process.poll() is not None), self.said()
+        assert self.process.poll() is None, self.said()
+        self.children = psutil.Process(self.process.pid).children(recursive=True)
+        return self
+
+    def said(self):
+        return self.log.read_text()
+
+    def running(self, name):
+        """The process of this name that lives now."""
+        for child in psutil.Process(self.process.pid).children():
+            if child.is_running() and child.cmdline()[-1:] == [f"wa_admin.{name}"]:
+                return child
+        return None
+
+    def get(self, path, port=None):
+        return get(port or self.port, path)
+
+    def is_ready(self):
+        return self.get("/readyz")[0] == 200
+
+    def all_gone(self):
+        return not any(child.is_running() and child.status() != "zombie" for child in self.children)
+
+    def end(self):
+        for child in [*self.children, *_children_of(self.process.pid)]:
+            if child.is_running():
+                child.kill()
+        self.process.kill()
+        self.process.wait()
+
+
+def _children_of(pid):
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.fixture
+def make_up(tmp_path):
+    made = []
+
+    def make(data_dir=None, **more):
+        made.append(Up(data_dir or tmp_path / "data", tmp_path / f"up-{len(made)}.log", **more))
+        return made[-1]
+
+    yield make
+    for up in made:
+        if hasattr(up, "process"):
+            up.end()
+
+
+@pytest.fixture
+def up(make_up):
+    """One to stop."""
+    return make_up().start()
+
+
+@pytest.fixture(scope="module")
+def shared_up(tmp_path_factory):
+    """One that stays up; who disturbs it waits until it is well again."""
+    place = tmp_path_factory.mktemp("up")
+    up = Up(place / "data", place / "up.log")
+    yield up.start()
+    up.end()
+
+
+def test_everything_comes_up_and_a_first_run_link_opens(shared_up):
+    up = shared_up
+    assert until(up.is_ready), up.get("/readyz")
+    assert up.get("/", port=up.gateway_port)[0] == 200
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+(/setup\?token=\S+)", up.said())
+    assert up.get(link)[0] == 200
+    assert up.get("/setup?token=wrong")[0] in (404, 410)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_in_order_and_leaves_nothing(up, number):
+    up.process.send_signal(number)
+    assert up.process.wait(30) == 0
+    assert up.all_gone()
+    said = up.said()
+    assert said.index("panel stopped") < said.index("gateway stopped")
+    assert up.get("/healthz")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["gateway", "panel", "scheduler"])
+def test_a_process_that_was_killed_comes_back(shared_up, name):
+    up = shared_up
+    assert until(lambda: up.running(name))
+    up.running(name).kill()
+    assert until(lambda: f"{name} ended (killed by SIGKILL): starting it again in 1 s" in up.said())
+    assert until(lambda: up.running(name) is not None)
+    assert until(up.is_ready), up.said()
+
+
+def test_nothing_outlives_a_supervisor_that_was_killed(up):
+    assert until(up.is_ready)
+    up.children = psutil.Process(up.process.pid).children(recursive=True)
+    up.process.kill()
+    assert until(up.all_gone, 20)
+
+
+def test_a_second_start_on_the_same_data_says_so_in_one_line(shared_up, make_up):
+    second = make_up(shared_up.environ["WA_DATA_DIR"])
+    done = subprocess.run(UP, cwd=ROOT, env=second.environ, capture_output=True, text=True, timeout=60)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 2
+    assert f"already running on {second.environ['WA_DATA_DIR']} (process {shared_up.process.pid})" in line
+
+
+@pytest.mark.parametrize("setting", ["WA_PORT", "WA_GATEWAY_PORT"])
+def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        up = make_up(**{setting: str(port)})
+        done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use" in line
+    assert setting in line
+
+
+def test_a_bad_setting_is_named_in_one_line(make_up):
+    up = make_up(WA_POLL_SECONDS="often")
+    done = subprocess.run(WA_ADMIN_UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode != 0
+    assert "WA_POLL_SECONDS must be a number" in line
+
+
+def test_a_restart_keeps_keys_and_database_and_prints_a_new_link(up, make_up):
+    first = re.findall(r"token=(\S+)", up.said())
+    up.process.terminate()
+    assert up.process.wait(30) == 0
+    again = make_up().start()
+    second = re.findall(r"token=(\S+)", again.said())
+    assert len(first) == len(second) == 1
+    assert first != second
+
+
+def test_with_an_external_gateway_none_is_started(make_up):
+    up = make_up(WA_GATEWAY_URL="http://127.0.0.1:9", WA_GATEWAY_KEY="the key of that gateway").start()
+    assert up.running("gateway") is None
+    assert up.running("panel") is not None
+
+
+def test_the_log_is_json_when_asked(make_up):
+    up = make_up(WA_LOG_FORMAT="json").start()
+    up.process.terminate()
+    up.process.wait(30)
+    records = [json.loads(line) for line in up.said().splitlines()]
+    assert {record["process"] for record in records} >= {"up", "panel", "gateway"}
+    assert [record["first_run_link"] for record in records if "first_run_link" in record]
+
+
+def test_the_supervisor_is_small(shared_up):
+    assert psutil.Process(shared_up.process.pid).memory_info().rss < 30 * 1024**2
+
+
+@pytest.fixture
+def panel(tmp_path, make_up):
+    """The panel alone, as a process."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "wa_admin.panel"],
+        cwd=ROOT,
+        env={**os.environ, "WA_DATA_DIR": str(tmp_path / "data"), "WA_PORT": str(port)},
+        stderr=subprocess.DEVNULL,
+    )
+    process.port = port
+    assert until(lambda: get(port, "/healthz")[0] == 200)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def _listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_request_in_flight_is_answered_before_the_panel_ends(panel):
+    with socket.create_connection(("127.0.0.1", panel.port), timeout=20) as client:
+        client.sendall(b"POST /hooks/1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n{")
+        time.sleep(0.3)  # the panel reads this much
+        panel.send_signal(signal.SIGTERM)
+        assert until(lambda: not _listens(panel.port), 10)
+        client.sendall(b"}  ")
+        assert client.recv(200).startswith(b"HTTP/1.1 ")
+    assert panel.wait(12) == 0
+
+
+def test_slow_clients_do_not_hold_up_the_panel(panel):
+    slow = []
+    for _ in range(40):
+        client = socket.create_connection(("127.0.0.1", panel.port), timeout=20)
+        client.sendall(b"POST /hooks/1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n{")
+        slow.append(client)
+    began = time.monotonic()
+    assert get(panel.port, "/healthz")[0] == 200
+    assert time.monotonic() - began < 2
+    for client in slow:
+        client.close()
+
+
+def test_the_panel_does_not_say_what_serves_it(panel):
+    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=20)
+    connection.request("GET", "/healthz")
+    assert connection.getresponse().getheader("Server") is None
+    connection.close()
