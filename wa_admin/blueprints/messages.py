@@ -59,7 +59,7 @@ def show(id):
 @bp.get("/<int:id>/steps")
 @requires(Role.SUPERVISOR)
 def steps(id):
-    if request.args.get("v") == board.version(g.caller.workspace_id, id):
+    if request.args.get("v", "") == board.version(g.caller.workspace_id, id):
         return hx.unchanged()
     message = outbox.find(g.caller.workspace_id, id)
     page = render_template("messages/_story.html", **_story_of(message))

@@ -3,10 +3,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from flask import request
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import HiddenField, SelectField, StringField, TextAreaField
+from werkzeug.datastructures import CombinedMultiDict, MultiDict
+from wtforms import HiddenField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, ValidationError
 
 from .. import phone
@@ -19,17 +21,30 @@ from . import refusals_as_errors
 
 NO_LIMIT = 0
 VALID_FOR = [
-    (NO_LIMIT, _l("As long as it takes")),
-    (5 * 60, _l("5 minutes, as for a login code")),
-    (60 * 60, _l("1 hour")),
-    (6 * 60 * 60, _l("6 hours")),
-    (24 * 60 * 60, _l("1 day")),
+    SelectChoice(NO_LIMIT, _l("As long as it takes")),
+    SelectChoice(5 * 60, _l("5 minutes, as for a login code")),
+    SelectChoice(60 * 60, _l("1 hour")),
+    SelectChoice(6 * 60 * 60, _l("6 hours")),
+    SelectChoice(24 * 60 * 60, _l("1 day")),
 ]
+
+NO_SUCH_CHOICE = dict.fromkeys(
+    ("invalid_value_message", "invalid_choice_message"), _l("Choose one of the list.")
+)
 
 
 def _with_plain_line_ends(text: str | None) -> str | None:
     """Browsers post CR LF, which phones would show as two lines."""
     return text.replace("\r\n", "\n") if text else text
+
+
+def _posted() -> CombinedMultiDict[str, Any] | None:
+    """What was filled in; a file where a text belongs counts as nothing."""
+    if request.method != "POST":
+        return None
+    return CombinedMultiDict(
+        [request.form, MultiDict([("media", file) for file in request.files.getlist("media")])]
+    )
 
 
 class ComposeForm(FlaskForm):
@@ -52,17 +67,21 @@ class ComposeForm(FlaskForm):
     )
     media = FileField(_l("Image or document"))
     valid_for_seconds = SelectField(
-        _l("If it cannot leave at once, keep trying for"), coerce=int, choices=VALID_FOR, default=NO_LIMIT
+        _l("If it cannot leave at once, keep trying for"),
+        coerce=int,
+        choices=VALID_FOR,
+        default=NO_LIMIT,
+        **NO_SUCH_CHOICE,
     )
-    session_id = SelectField(_l("Send from"))
+    session_id = SelectField(_l("Send from"), **NO_SUCH_CHOICE)
     once = HiddenField(default=new_token)
 
     attached: NewAttachment | None = None  # the file, once it was looked at
 
     def __init__(self, sessions: list[WhatsAppSession], **prefilled: Any) -> None:
-        super().__init__(data=prefilled)
+        super().__init__(_posted(), data=prefilled)
         if len(sessions) > 1:
-            self.session_id.choices = [(one.session_id, one.name) for one in sessions]
+            self.session_id.choices = [SelectChoice(one.session_id, one.name) for one in sessions]
         else:
             del self.session_id
 
