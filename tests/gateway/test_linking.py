@@ -49,11 +49,19 @@ def test_six_codes_of_60_and_20_seconds_then_it_stops(tmp_path: Path, receiver: 
         assert gateway.state()["state"] == "close"
 
 
-def test_connecting_after_the_last_code_gives_a_new_set(tmp_path: Path) -> None:
+def test_connecting_after_the_last_code_gives_a_new_set(tmp_path: Path, receiver: WebhookReceiver) -> None:
     with RunningGateway(tmp_path, speed=400) as gateway:
-        gateway.create(qrcode=True)
+        gateway.create(webhook={"url": receiver.url, "events": []})
+        gateway.get("instance/connect")
         wait_until(lambda: gateway.state()["reason"] == "qr_expired")
-        assert gateway.get("instance/connect").json()["count"] == 1
+        wait_until(lambda: receiver.events[-1] == "qrcode.updated")
+        told = len(receiver.requests)
+        gateway.get("instance/connect")
+        wait_until(lambda: receiver.events[told:].count("connection.update") == 2)
+        assert [body["data"]["state"] for body in receiver.bodies[told:] if "state" in body["data"]] == [
+            "connecting",
+            "refused",
+        ]
 
 
 def test_connecting_twice_shows_the_same_code(linking: RunningGateway) -> None:

@@ -7,7 +7,9 @@ import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -36,13 +38,15 @@ def main() -> None:
         _give_up(str(error))
     _set_up_log(settings.log_format)
     home = settings.data_dir / "gateway"
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _lock(home):
-        _run(settings, home)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _lock(home):
+            _run(settings, _assemble(settings, home))
+    except (OSError, sqlite3.Error) as error:
+        _give_up(f"cannot work in {home}: {error}")
 
 
-def _run(settings: Settings, home: Path) -> None:
-    gateway = _assemble(settings, home)
+def _run(settings: Settings, gateway: Gateway) -> None:
     try:
         server = create_server(
             create_app(gateway),
@@ -59,7 +63,8 @@ def _run(settings: Settings, home: Path) -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     # a host with several addresses gives several sockets, all on the port that was asked for
-    url = f"http://{settings.host}:{getattr(server, 'effective_port', settings.port)}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{getattr(server, 'effective_port', settings.port)}"
     gateway.callbacks.server_url = url
     try:
         gateway.supervisor.resume()
@@ -107,9 +112,17 @@ def _give_up(reason: str) -> NoReturn:
 def _set_up_log(kind: str) -> None:
     handler = logging.StreamHandler()
     if kind == "json":
-        handler.setFormatter(JsonFormatter("{asctime}{levelname}{name}{message}", style="{"))
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        handler.setFormatter(
+            JsonFormatter(
+                "{asctime}{levelname}{name}{message}", "%Y-%m-%dT%H:%M:%SZ", "{", rename_fields=names
+            )
+        )
     else:
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+        words = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+        handler.setFormatter(logging.Formatter(words, "%Y-%m-%d %H:%M:%SZ"))
+    assert handler.formatter is not None
+    handler.formatter.converter = time.gmtime
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     # httpx logs every URL, and a webhook's URL holds its secret
     for name in ("httpx", "httpcore", "waitress.queue"):

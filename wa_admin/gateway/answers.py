@@ -41,6 +41,10 @@ class NotFound(Refusal):
         super().__init__(404, [message])
 
 
+def instance_missing(name: str) -> NotFound:
+    return NotFound(f'The "{name}" instance does not exist')
+
+
 class NotConnected(Refusal):
     def __init__(self) -> None:
         super().__init__(500, "Connection Closed", code="NOT_CONNECTED")

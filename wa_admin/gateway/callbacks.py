@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -53,11 +54,12 @@ class Callbacks:
                 self.wake(instance.id)
 
     def wake(self, instance_id: str) -> None:
-        """There is something new, or the webhook changed: try now."""
-        with self._lock:
-            if instance_id not in self._couriers:
-                self._couriers[instance_id] = Courier(instance_id, self._store, self._spool, self.deliver)
-            self._couriers[instance_id].wake()
+        """There is something new to deliver."""
+        self._courier(instance_id).wake()
+
+    def hurry(self, instance_id: str) -> None:
+        """The webhook changed: do not wait until the next attempt is due."""
+        self._courier(instance_id).hurry()
 
     def say_goodbye(self, instance: Instance) -> None:
         """Forget a removed instance and tell its webhook once, in the background."""
@@ -94,6 +96,12 @@ class Callbacks:
             return True
         return response.is_success
 
+    def _courier(self, instance_id: str) -> Courier:
+        with self._lock:
+            if instance_id not in self._couriers:
+                self._couriers[instance_id] = Courier(instance_id, self._store, self._spool, self.deliver)
+            return self._couriers[instance_id]
+
     def _request(self, instance: Instance, webhook: dict[str, Any], waiting: Waiting) -> dict[str, Any]:
         url = webhook["url"]
         if webhook["webhookByEvents"]:
@@ -119,21 +127,28 @@ class Callbacks:
 class Courier:
     """Delivers the events of one instance in order: the first one that fails holds up the rest."""
 
-    def __init__(self, instance_id: str, store: Store, spool: Spool, deliver: Any) -> None:
+    def __init__(
+        self, instance_id: str, store: Store, spool: Spool, deliver: Callable[[Instance, Waiting], bool]
+    ) -> None:
         self._instance_id = instance_id
         self._store = store
         self._spool = spool
         self._deliver = deliver
         self._news = threading.Event()
+        self._haste = threading.Event()
         self._stopped = False
         threading.Thread(target=self._run, daemon=True, name=f"courier-{instance_id[:8]}").start()
 
     def wake(self) -> None:
         self._news.set()
 
+    def hurry(self) -> None:
+        self._haste.set()
+        self._news.set()
+
     def stop(self) -> None:
         self._stopped = True
-        self._news.set()
+        self.hurry()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -147,6 +162,7 @@ class Courier:
                 self._news.set()
 
     def _empty_spool(self) -> None:
+        self._haste.clear()
         failures = 0
         while not self._stopped:
             instance = self._store.get(self._instance_id)
@@ -160,14 +176,14 @@ class Courier:
             if failures == 0:
                 log.warning("webhook of %r cannot be reached, trying on", instance.name)
             failures += 1
-            self._pause(failures)
+            if self._haste.wait(pause_seconds(failures, random.uniform(0.75, 1.0))):  # noqa: S311
+                self._haste.clear()
+                failures = 0
 
-    def _pause(self, failures: int) -> None:
-        """1, 2, 4 .. 60 s, up to a quarter less, so that many couriers do not knock together."""
-        seconds = min(2.0 ** min(failures - 1, 10), LONGEST_WAIT_SECONDS)
-        deadline = time.monotonic() + seconds * random.uniform(0.75, 1.0)  # noqa: S311
-        while not self._stopped and time.monotonic() < deadline:
-            time.sleep(min(0.2, max(0.0, deadline - time.monotonic())))
+
+def pause_seconds(failures: int, jitter: float) -> float:
+    """1, 2, 4 .. 60 s, each somewhat less, so that many couriers do not knock together."""
+    return min(2.0 ** min(failures - 1, 10), LONGEST_WAIT_SECONDS) * jitter
 
 
 def wants(webhook: dict[str, Any] | None, event: str) -> bool:

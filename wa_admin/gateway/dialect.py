@@ -134,10 +134,6 @@ def code_body(code: Code | None, pairing_code: str | None) -> dict[str, Any]:
     return {"pairingCode": pairing_code, "code": code.text, "base64": code.picture, **code.timing()}
 
 
-def qrcode_data(instance: str, code: Code, pairing_code: str | None) -> dict[str, Any]:
-    return {"qrcode": {"instance": instance, **code_body(code, pairing_code)}}
-
-
 QR_LIMIT = {"message": "QR code limit reached, please login again", "statusCode": 500}
 
 

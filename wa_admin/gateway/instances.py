@@ -1,4 +1,4 @@
-"""Evolution's routes for instances, their webhook and their settings."""
+"""Evolution's routes for instances."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from flask import Blueprint, jsonify, request
 
 from wa_admin.gateway import dialect
 from wa_admin.gateway.answers import NotFound, Refusal, schema_error
+from wa_admin.gateway.configuration import read_webhook, settings_errors
 from wa_admin.gateway.engines.contract import EngineError
 from wa_admin.gateway.server import authorised, gateway, has_global_key, json_body, need_global_key, same
+from wa_admin.gateway.session import Session
 from wa_admin.gateway.store import Instance, NameTaken
 
 bp = Blueprint("instances", __name__)
@@ -57,7 +59,7 @@ def create():
         instance.id, "instance.create", {"instanceName": instance.name, "instanceId": instance.id}
     )
     session = gateway().supervisor.session(instance)
-    codes = _codes(session, instance.number) if body.get("qrcode") is True else None
+    codes = _first_codes(session, instance.number) if body.get("qrcode") is True else None
     return _created(instance, session.status()["state"], codes), 201
 
 
@@ -123,56 +125,26 @@ def delete(name):
     return _done("Instance deleted")
 
 
-@bp.post("/webhook/set/<name:name>")
-def set_webhook(name):
-    instance = authorised(name)
-    body = json_body()
-    if not isinstance(body.get("webhook"), dict):
-        raise schema_error('instance requires property "webhook"')
-    webhook = _read_webhook(body["webhook"], instance.webhook)
-    gateway().store.update(instance.id, webhook=webhook)
-    gateway().callbacks.wake(instance.id)
-    return webhook | {"instanceId": instance.id}, 201
-
-
-@bp.get("/webhook/find/<name:name>")
-def find_webhook(name):
-    instance = authorised(name)
-    return jsonify(instance.webhook and instance.webhook | {"instanceId": instance.id})
-
-
-@bp.post("/settings/set/<name:name>")
-def set_settings(name):
-    instance = authorised(name)
-    body = json_body()
-    wanted = {key: body[key] for key in dialect.DEFAULT_SETTINGS if key in body}
-    booleans = [key for key, value in dialect.DEFAULT_SETTINGS.items() if value is False]
-    missing = [f'instance requires property "{key}"' for key in booleans if key not in wanted]
-    if errors := missing + _settings_errors(wanted):
-        raise schema_error(*errors)
-    gateway().store.update(instance.id, settings=instance.settings | wanted)
-    return {"settings": {"instanceName": name, "settings": wanted}}, 201
-
-
-@bp.get("/settings/find/<name:name>")
-def find_settings(name):
-    return authorised(name).settings
-
-
-def _session(instance: Instance) -> Any:
+def _session(instance: Instance) -> Session:
     return gateway().supervisor.session(instance)
 
 
-def _codes(session: Any, number: str | None) -> dict[str, Any]:
+def _first_codes(session: Session, number: str | None) -> dict[str, Any]:
+    """The instance is there whatever happens, so a code that does not come is no failure."""
+    try:
+        return _codes(session, number)
+    except (EngineError, Refusal):
+        return session.codes()
+
+
+def _codes(session: Session, number: str | None) -> dict[str, Any]:
     """Start linking; with a number also ask for a pairing code. Raises EngineError, Refusal."""
     if not number:
-        codes: dict[str, Any] = session.connect()
-        return codes
+        return session.connect()
     digits = re.sub(r"[\s+().-]", "", number).partition("@")[0]
     if not re.fullmatch(r"[1-9]\d{6,14}", digits):
         raise Refusal(400, ["number is not a phone number with its country code"])
-    paired: dict[str, Any] = session.pair(digits)
-    return paired
+    return session.pair(digits)
 
 
 def _done(message: str) -> dict[str, Any]:
@@ -199,7 +171,7 @@ def _read_create(body: dict[str, Any]) -> dict[str, Any]:
     if body.get("integration") not in INTEGRATIONS:
         raise Refusal(400, ["Invalid integration"])
     settings = {key: body[key] for key in dialect.DEFAULT_SETTINGS if body.get(key) is not None}
-    if errors := _settings_errors(settings):
+    if errors := settings_errors(settings):
         raise schema_error(*errors)
     webhook = body.get("webhook")
     if webhook is not None and not isinstance(webhook, dict):
@@ -210,59 +182,8 @@ def _read_create(body: dict[str, Any]) -> dict[str, Any]:
         "token": token or None,
         "number": number or None,
         "settings": settings,
-        "webhook": _read_webhook(webhook | {"enabled": True}, None) if webhook else None,
+        "webhook": read_webhook(webhook | {"enabled": True}, None) if webhook else None,
     }
-
-
-def _settings_errors(settings: dict[str, Any]) -> list[str]:
-    kinds = {bool: "boolean", str: "string"}
-    expected = {key: type(value) for key, value in dialect.DEFAULT_SETTINGS.items()}
-    return [
-        f"{key} is not of a type(s) {kinds[expected[key]]}"
-        for key, value in settings.items()
-        if not isinstance(value, expected[key])
-    ]
-
-
-def _read_webhook(wanted: dict[str, Any], stored: dict[str, Any] | None) -> dict[str, Any]:
-    """The webhook to store: what is left out keeps its old value. Raises Refusal."""
-    url, enabled, headers = wanted.get("url"), wanted.get("enabled"), wanted.get("headers")
-    if not isinstance(enabled, bool):
-        raise schema_error('webhook requires property "enabled"')
-    if not isinstance(url, str) or not url:
-        raise schema_error('The "url" cannot be empty')
-    if headers is not None and not _is_headers(headers):
-        raise schema_error("webhook.headers is not an object of plain header names and values")
-    events = wanted.get("events", [] if not enabled else None)
-    if not isinstance(events, list):
-        raise schema_error('webhook requires property "events"')
-    for position, event in enumerate(events):
-        if event not in dialect.EVENT_NAMES:
-            names = ",".join(dialect.EVENT_NAMES)
-            raise schema_error(f"webhook.events[{position}] is not one of enum values: {names}")
-    old = stored or {"headers": None, "webhookByEvents": False, "webhookBase64": False}
-    now = dialect.now_iso()
-    return {
-        "id": old.get("id") or f"wh{now}",
-        "url": url,
-        "headers": old["headers"] if headers is None else headers,
-        "enabled": enabled,
-        "events": (events or list(dialect.EVENT_NAMES)) if enabled else [],
-        "webhookByEvents": bool(wanted.get("byEvents", old["webhookByEvents"])),
-        "webhookBase64": bool(wanted.get("base64", old["webhookBase64"])),
-        "createdAt": old.get("createdAt") or now,
-        "updatedAt": now,
-    }
-
-
-def _is_headers(headers: Any) -> bool:
-    return isinstance(headers, dict) and all(
-        re.fullmatch(r"[\w!#$%&'*+.^`|~-]+", name, re.ASCII)
-        and isinstance(value, str)
-        and value.isascii()
-        and value.isprintable()
-        for name, value in headers.items()
-    )
 
 
 def _created(instance: Instance, state: str, codes: dict[str, Any] | None) -> dict[str, Any]:

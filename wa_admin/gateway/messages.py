@@ -96,6 +96,8 @@ def whatsapp_numbers(name):
     except TimeoutError as error:
         raise Refusal(504, ["WhatsApp did not answer in time"]) from error
     except EngineError as error:
+        if error.kind == "timeout":
+            raise Refusal(504, ["WhatsApp did not answer in time"]) from error
         raise check_refusal(error, instance.owner_jid is not None) from error
     known = {answer["number"]: answer for answer in answers}
     groups = [{"jid": jid, "exists": False, "number": jid} for jid in numbers if jid.endswith("@g.us")]

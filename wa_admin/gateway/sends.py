@@ -12,7 +12,8 @@ from wa_admin.gateway import dialect
 from wa_admin.gateway.answers import BareRefusal, NotConnected, OutcomeUnknown, Refusal
 from wa_admin.gateway.engines.contract import EngineError
 from wa_admin.gateway.ledger import Ledger
-from wa_admin.gateway.session import Announce, Session
+from wa_admin.gateway.live_state import Announce
+from wa_admin.gateway.session import Session
 
 # An engine waits up to 75 s for WhatsApp's ack (whatsmeow); who asked hears earlier, the ledger the truth.
 PATIENCE_SECONDS = 30.0
@@ -151,8 +152,7 @@ def refusal(error: EngineError, to: str) -> Refusal:
 def check_refusal(error: EngineError, ever_linked: bool) -> BareRefusal:
     """whatsappNumbers on a session that is not open: {} when it never was, Boom's 428 else (recorded)."""
     if error.kind != "not_connected" or ever_linked:
-        words = str(error) if error.kind != "not_connected" else "Connection Closed"
-        payload = {"statusCode": 428, "error": "Precondition Required", "message": words}
+        payload = {"statusCode": 428, "error": "Precondition Required", "message": str(error)}
         output = {"statusCode": 428, "payload": payload, "headers": {}}
         return BareRefusal(400, {"data": None, "isBoom": True, "isServer": False, "output": output})
     return BareRefusal(400, {})

@@ -15,7 +15,7 @@ from flask import Flask, Response, current_app, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import UnicodeConverter
 
-from wa_admin.gateway.answers import NotFound, Refusal, schema_error
+from wa_admin.gateway.answers import NotFound, Refusal, instance_missing, schema_error
 from wa_admin.gateway.callbacks import Callbacks
 from wa_admin.gateway.sends import Sends
 from wa_admin.gateway.settings import Settings
@@ -41,7 +41,7 @@ class Gateway:
 
 def create_app(gateway: Gateway) -> Flask:
     """The WSGI application: Evolution's routes, and the simulator's when that engine runs."""
-    from wa_admin.gateway import instances, messages, simulator_page
+    from wa_admin.gateway import configuration, instances, messages, simulator_page
 
     app = Flask("wa_admin.gateway", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
@@ -49,8 +49,8 @@ def create_app(gateway: Gateway) -> Flask:
     app.extensions["gateway"] = gateway
     app.url_map.merge_slashes = False
     app.url_map.converters["name"] = NameConverter
-    app.register_blueprint(instances.bp)
-    app.register_blueprint(messages.bp)
+    for room in (instances, configuration, messages):
+        app.register_blueprint(room.bp)
     if gateway.settings.engine == "simulator":
         app.register_blueprint(simulator_page.bp)
     app.register_error_handler(Refusal, _refused)
@@ -70,7 +70,7 @@ def authorised(name: str) -> Instance:
     """The instance of this name for who may use it: first whether it exists, then the key, as recorded."""
     instance = gateway().store.find(name)
     if instance is None:
-        raise NotFound(f'The "{name}" instance does not exist')
+        raise instance_missing(name)
     if not (has_global_key() or same(request.headers.get("apikey", ""), instance.token)):
         raise Refusal(401, "Unauthorized")
     return instance

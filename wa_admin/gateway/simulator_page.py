@@ -1,15 +1,10 @@
 """The simulator's routes: what the phone, its contacts and the network do, as JSON and as a page.
 
-Programs use the `apikey` header. A browser asks for the key once, or comes with a token that works once, and
-then has a cookie, which only counts for requests from the page itself.
+Programs use the `apikey` header; how a browser gets in says `browser_pass`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +23,8 @@ from flask import (
     send_from_directory,
 )
 
-from wa_admin.gateway.answers import NotFound, Refusal
+from wa_admin.gateway import browser_pass
+from wa_admin.gateway.answers import Refusal, instance_missing
 from wa_admin.gateway.engines.contract import EngineError
 from wa_admin.gateway.engines.world import BAN_SECONDS, MODES, BadMode, World
 from wa_admin.gateway.server import authorised, gateway, json_body, need_global_key, same
@@ -37,8 +33,6 @@ from wa_admin.gateway.store import Instance
 bp = Blueprint("simulator", __name__)
 
 ASSETS = Path(__file__).parent / "assets"
-COOKIE = "simulator"
-TOKEN_SECONDS = 300.0
 SHOWN_MESSAGES = 50
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
@@ -46,28 +40,9 @@ POLICY = (
 )
 
 
-class Tokens:
-    """Single-use ways in, handed out to whoever has the key."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._expiries: dict[str, float] = {}
-
-    def issue(self, now: float) -> str:
-        token = secrets.token_urlsafe(24)
-        with self._lock:
-            self._expiries = {one: expiry for one, expiry in self._expiries.items() if expiry > now}
-            self._expiries[token] = now + TOKEN_SECONDS
-        return token
-
-    def redeem(self, token: str, now: float) -> bool:
-        with self._lock:
-            return self._expiries.pop(token, 0.0) > now
-
-
 @bp.record_once
 def _give_tokens(state: Any) -> None:
-    state.app.extensions["simulator_tokens"] = Tokens()
+    state.app.extensions["simulator_tokens"] = browser_pass.Tokens()
 
 
 @bp.get("/simulator")
@@ -75,14 +50,14 @@ def page():
     token = request.args.get("token")
     if token and current_app.extensions["simulator_tokens"].redeem(token, time.monotonic()):
         return _let_in()
-    if not _has_cookie():
+    if not browser_pass.is_shown():
         return _html("key.html", 401, wrong=bool(token))
     return _phone(request.args.get("session"))
 
 
 @bp.post("/simulator")
 def enter():
-    if not _is_same_origin() or not same(request.form.get("key", ""), gateway().settings.key):
+    if not browser_pass.is_same_origin() or not same(request.form.get("key", ""), gateway().settings.key):
         return _html("key.html", 401, wrong=True)
     return _let_in()
 
@@ -91,7 +66,11 @@ def enter():
 def token():
     need_global_key()
     issued = current_app.extensions["simulator_tokens"].issue(time.monotonic())
-    return {"token": issued, "path": f"/simulator?token={issued}", "lifetimeSeconds": TOKEN_SECONDS}
+    return {
+        "token": issued,
+        "path": f"/simulator?token={issued}",
+        "lifetimeSeconds": browser_pass.TOKEN_SECONDS,
+    }
 
 
 @bp.get("/simulator/assets/<file>")
@@ -123,7 +102,7 @@ def _act(instance: Instance, act: str, details: dict[str, Any]) -> dict[str, Any
     except EngineError as error:
         if act == "crash" and error.kind == "timeout":
             return {}  # it crashed instead of answering
-        if error.kind == "not_connected" and session.pid is None:
+        if error.kind == "not_connected" and not session.is_running:
             return _act_offline(_world(instance), act, details)
         raise Refusal(400 if error.kind == "bad_request" else 409, [str(error)]) from error
     return answer
@@ -150,13 +129,13 @@ def _act_offline(world: World, act: str, details: dict[str, Any]) -> dict[str, A
 
 
 def _instance(name: str) -> Instance:
-    if not _has_cookie():
+    if not browser_pass.is_shown():
         return authorised(name)
-    if request.method != "GET" and not _is_same_origin():
+    if request.method != "GET" and not browser_pass.is_same_origin():
         raise Refusal(403, ["only the simulator's own page may do this"])
     instance = gateway().store.find(name)
     if instance is None:
-        raise NotFound(f'The "{name}" instance does not exist')
+        raise instance_missing(name)
     return instance
 
 
@@ -201,24 +180,7 @@ def _shown(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _let_in() -> Response:
-    response = make_response(redirect("/simulator", 303))
-    response.set_cookie(COOKIE, _cookie(), httponly=True, samesite="Strict", path="/simulator")
-    return _sealed(response)
-
-
-def _has_cookie() -> bool:
-    return same(request.cookies.get(COOKIE, ""), _cookie())
-
-
-def _cookie() -> str:
-    """Follows from the key, which it does not show, so that it outlives a restart."""
-    return hmac.new(gateway().settings.key.encode(), b"simulator page", hashlib.sha256).hexdigest()
-
-
-def _is_same_origin() -> bool:
-    if site := request.headers.get("Sec-Fetch-Site"):
-        return site == "same-origin"
-    return request.headers.get("Origin") == request.host_url.rstrip("/")
+    return _sealed(browser_pass.give(make_response(redirect("/simulator", 303))))
 
 
 def _html(template: str, status: int, **values: Any) -> Response:
