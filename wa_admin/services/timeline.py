@@ -15,6 +15,7 @@ from ..models import Event, Status, WhatsAppSession
 
 SLOTS = 48
 SLOT = timedelta(minutes=30)
+BLINK = timedelta(seconds=30)  # a restart of the gateway is no interruption worth counting
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Strip:
-    """The last 24 hours in half-hours, oldest first: up, degraded, down or none (no data)."""
+    """The last 24 hours in half-hours, oldest first: up, degraded (down for less than half), down or none."""
 
     slots: list[str]
     up_percent: float | None
@@ -92,7 +93,7 @@ def strip(wa_session: WhatsAppSession, now: datetime) -> Strip:
     """How the session lived through the last 24 hours, from its changes of status."""
     begin = now - SLOTS * SLOT
     spans = _spans(wa_session, begin, now)
-    slots = [_worst(spans, begin + n * SLOT, begin + (n + 1) * SLOT) for n in range(SLOTS)]
+    slots = [_slot(spans, begin + n * SLOT, begin + (n + 1) * SLOT) for n in range(SLOTS)]
     seconds = {"up": 0.0, "degraded": 0.0, "down": 0.0}
     for look, start, end in spans:
         if look in seconds:
@@ -101,7 +102,7 @@ def strip(wa_session: WhatsAppSession, now: datetime) -> Strip:
     return Strip(
         slots=slots,
         up_percent=100 * (seconds["up"] + seconds["degraded"]) / known if known else None,
-        interruptions=sum(1 for look, _, _ in spans if look == "down"),
+        interruptions=sum(look == "down" and end - start > BLINK for look, start, end in spans),
         down_seconds=int(seconds["down"]),
     )
 
@@ -139,9 +140,13 @@ def _look(status: str | None, reason: str | None) -> str:
     return "down"
 
 
-def _worst(spans: list[tuple[str, datetime, datetime]], start: datetime, end: datetime) -> str:
-    looks = {look for look, begin, finish in spans if begin < end and finish > start}
-    for look in ("down", "degraded", "up"):
-        if look in looks:
-            return look
-    return "none"
+def _slot(spans: list[tuple[str, datetime, datetime]], start: datetime, end: datetime) -> str:
+    lasted = dict.fromkeys(("down", "degraded", "up"), timedelta())
+    for look, begin, finish in spans:
+        if look in lasted and begin < end and finish > start:
+            lasted[look] += min(finish, end) - max(begin, start)
+    if not any(lasted.values()):
+        return "none"
+    if lasted["down"] >= sum(lasted.values(), timedelta()) / 2:
+        return "down"
+    return "degraded" if lasted["down"] > BLINK or lasted["degraded"] else "up"
