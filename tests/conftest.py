@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
-
+from jinja2 import FileSystemBytecodeCache
 from stub_gateway import StubGateway
+
 from wa_admin import clock, create_app
+from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
 from wa_admin.services import gateways, logins, users
@@ -22,7 +24,7 @@ PASSWORD = "correct horse battery staple"
 
 
 class Browser(FlaskClient):
-    """Each request in an application context of its own, as it is when served: what `g` holds does not last."""
+    """Each request in an application context of its own, as when served: what `g` holds does not last."""
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
         with self.application.app_context():
@@ -57,6 +59,12 @@ def add_people() -> None:
         users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled templates lie, for all tests of a process."""
+    return tmp_path_factory.mktemp("templates")
+
+
 @pytest.fixture
 def data_dir(migrated: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "data"
@@ -65,13 +73,15 @@ def data_dir(migrated: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_app(data_dir: Path) -> Iterator[Callable[..., Flask]]:
+def make_app(data_dir: Path, compiled: Path) -> Iterator[Callable[..., Flask]]:
     made = []
 
     def make(**more: str) -> Flask:
         app = create_app(environment(data_dir, **more))
         app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
         app.test_client_class = Browser
+        # compiling the templates is most of what a page costs in a test
+        app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
         made.append(app)
         return app
 
@@ -121,7 +131,9 @@ def signed_in(app: Flask) -> Callable[[Role], FlaskClient]:
 
     def sign_in(role: Role) -> FlaskClient:
         client = app.test_client()
-        token = logins.log_in(f"{role}@example.com", PASSWORD, address="127.0.0.1", agent="test")
+        token, who = new_token(), users.find(1, f"{role}@example.com")
+        with writing():
+            logins.start(token, who.id, address="127.0.0.1", agent="test", now=clock.now())
         with client.session_transaction() as cookie:
             cookie[logins.COOKIE_KEY] = token
         return client

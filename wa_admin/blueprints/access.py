@@ -178,7 +178,7 @@ def _guard() -> Any:
         return None
     if not current_user.is_authenticated:
         return _ask_to_sign_in(permission)
-    if permission.by_key:
+    if permission.by_key and current_app.config["WTF_CSRF_ENABLED"]:
         csrf.protect()
     g.caller = Caller(current_user.workspace_id, current_user.email, current_user.role)
     if not current_user.may(permission.role):

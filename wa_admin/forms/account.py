@@ -9,7 +9,7 @@ import pytz
 from flask import request
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import EmailField, Field, HiddenField, PasswordField, SelectField, StringField
+from wtforms import EmailField, Field, HiddenField, PasswordField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, StopValidation
 
 from .. import passwords, plain, words
@@ -25,8 +25,9 @@ COMMON_ZONES = (
 )  # fmt: skip
 ZONES = (*COMMON_ZONES, *(zone for zone in pytz.common_timezones if zone not in COMMON_ZONES))
 AUTOMATIC = ""
-THEMES = [("system", _l("As the device")), ("light", _l("Light")), ("dark", _l("Dark"))]
-ROLES = [
+Pairs = list[tuple[str, Any]]
+THEMES: Pairs = [("system", _l("As the device")), ("light", _l("Light")), ("dark", _l("Dark"))]
+ROLES: Pairs = [
     (Role.SUPERVISOR.value, _l("Supervisor: sees sessions and messages, changes nothing")),
     (Role.OPERATOR.value, _l("Operator: also sends messages and links the phone")),
     (Role.ADMIN.value, _l("Admin: also manages people, API keys and sessions")),
@@ -42,9 +43,16 @@ class Form(FlaskForm):
 
 
 class Choice(SelectField):
-    def pre_validate(self, form: Any) -> None:
-        if self.data not in {key for key, _label in self.choices}:
-            raise StopValidation(str(_l("Choose one of the list.")))
+    """One of a list, given as pairs of value and label."""
+
+    def __init__(self, label: Any, pairs: Callable[[], Pairs], **more: Any) -> None:
+        super().__init__(
+            label,
+            choices=lambda: [SelectChoice(value, text) for value, text in pairs()],
+            invalid_choice_message=_l("Choose one of the list."),
+            **more,
+        )
+        self.pairs = pairs
 
 
 def fit(check: Callable[[str], str]) -> Callable[[Any, Field], None]:
@@ -73,11 +81,11 @@ def _typed() -> list[Any]:
     return [InputRequired(_l("Type the password.")), Length(max=1000, message=_l("This is too long."))]
 
 
-def _zones() -> list[tuple[str, Any]]:
+def _zones() -> Pairs:
     return [(AUTOMATIC, _l("As the browser says")), *((zone, zone.replace("_", " ")) for zone in ZONES)]
 
 
-def _languages() -> list[tuple[str, Any]]:
+def _languages() -> Pairs:
     return [(AUTOMATIC, _l("As the browser says")), *words.languages().items()]
 
 
@@ -99,16 +107,16 @@ class SetupForm(Form):
     name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
     email = EmailField(_l("E-mail"), [fit(users.checked_email)])
     password = PasswordField(_l("Password"), [_password])
-    language = Choice(_l("Language"), choices=_languages)
-    time_zone = Choice(_l("Time zone"), choices=_zones)
+    language = Choice(_l("Language"), _languages, default=AUTOMATIC)
+    time_zone = Choice(_l("Time zone"), _zones, default=AUTOMATIC)
     token = HiddenField()
 
 
 class ProfileForm(Form):
     name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
-    language = Choice(_l("Language"), choices=_languages)
-    time_zone = Choice(_l("Time zone"), choices=_zones)
-    theme = Choice(_l("Appearance"), choices=THEMES)
+    language = Choice(_l("Language"), _languages, default=AUTOMATIC)
+    time_zone = Choice(_l("Time zone"), _zones, default=AUTOMATIC)
+    theme = Choice(_l("Appearance"), lambda: THEMES)
 
 
 class PasswordForm(Form):
@@ -130,7 +138,7 @@ class KeyForm(Form):
 class PersonForm(Form):
     name = StringField(_l("Name"), [one_line(users.LONGEST_NAME)])
     email = EmailField(_l("E-mail"), [fit(users.checked_email)])
-    role = Choice(_l("Role"), choices=ROLES, default=Role.OPERATOR.value)
+    role = Choice(_l("Role"), lambda: ROLES, default=Role.OPERATOR.value)
     password = PasswordField(_l("First password"))
 
     def validate_password(self, field: Field) -> None:
@@ -139,4 +147,4 @@ class PersonForm(Form):
 
 
 class RoleForm(Form):
-    role = Choice(_l("Role"), choices=ROLES)
+    role = Choice(_l("Role"), lambda: ROLES)
