@@ -23,8 +23,6 @@
   /* --- dialogs: what opened one gets the focus back, or the page's heading when it is gone --- */
   const open = (dialog, opener) => {
     if (!dialog || dialog.open) return;
-    const start = dialog.querySelector("template[data-start]");
-    if (start) document.querySelector(start.dataset.start).replaceWith(start.content.cloneNode(true));
     dialog.opener = opener;
     dialog.showModal();
     dialog.append(live); // what lies outside of a modal dialog is not read out
@@ -46,7 +44,10 @@
     if (!dialog.matches?.("dialog")) return;
     document.body.append(live);
     dialog.querySelector("form[data-on-close]")?.requestSubmit();
-    const back = dialog.opener?.isConnected ? dialog.opener : document.querySelector("h1");
+    const start = dialog.querySelector("template[data-start]"); // what it shows when it opens next
+    if (start) dialog.querySelector(start.dataset.start).replaceWith(start.content.cloneNode(true));
+    const opener = dialog.opener?.closest("details.menu")?.querySelector("summary") ?? dialog.opener;
+    const back = opener?.isConnected ? opener : document.querySelector("h1");
     if (back?.matches("h1")) back.tabIndex = -1;
     back?.focus();
     htmx.trigger(document.body, "wa:visible");

@@ -275,7 +275,9 @@ def _asked_again(wa_session: WhatsAppSession, act: str, error: str = ""):
         "act": act,
         "error": error,
         "number": words.readable_phone(wa_session.number),
+        "in_dialog": hx.asked(),
     }
+    status = 422 if error else 200
     if hx.asked():
-        return hx.fragment(render_template("sessions/_confirm.html", **context), status=422 if error else 200)
-    return render_template("sessions/confirm.html", **context), 422 if error else 200
+        return hx.fragment(render_template("sessions/_confirm.html", **context), status=status)
+    return render_template("sessions/confirm.html", **context), status
