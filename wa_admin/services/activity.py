@@ -82,6 +82,6 @@ def _names(workspace_id: int, events: list[Event]) -> Names:
     ids = {event.detail["message"] for event in events if "message" in event.detail}
     recipients = select(Message.id, Message.recipient).where(Message.id.in_(ids))
     return Names(
-        dict(db.session.execute(people).tuples().all()),
-        dict(db.session.execute(recipients).tuples().all()) if ids else {},
+        dict(db.session.execute(people).all()),
+        dict(db.session.execute(recipients).all()) if ids else {},
     )

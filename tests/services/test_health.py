@@ -1,0 +1,109 @@
+from datetime import timedelta
+
+import pytest
+from markup import read
+
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import Gateway, Lease, Reason, Status
+from wa_admin.services import health
+
+
+NOW = clock.now()
+
+
+def look(name):
+    db.session.rollback()
+    return next(check for check in health.look(1, NOW) if check.name == name)
+
+
+def tick(ago):
+    with writing():
+        db.session.merge(Lease(name="scheduler", holder="server:41", renewed_at=NOW - ago))
+
+
+def set_gateway(**columns):
+    with writing():
+        gateway = db.session.get_one(Gateway, 1)
+        for name, value in columns.items():
+            setattr(gateway, name, value)
+
+
+def test_each_part_has_a_sentence_and_what_is_wrong_a_next_step(app):
+    checks = health.look(1)
+    assert [check.name for check in checks] == [
+        "Database", "Scheduler", "Outbox", "Gateway", "Events from the gateway", "Disk", "Versions",
+    ]  # fmt: skip
+    assert all(check.sentence for check in checks)
+    assert all(check.next_step for check in checks if check.ok is False)
+
+
+def test_a_scheduler_that_ticks_is_fine(app):
+    tick(timedelta(seconds=3))
+    check = look("Scheduler")
+    assert check.ok and "server:41" in check.sentence and "3 seconds ago" in check.sentence
+
+
+@pytest.mark.parametrize("ago", [None, timedelta(minutes=4)])
+def test_a_scheduler_that_does_not_tick_is_to_be_started(app, ago):
+    if ago:
+        tick(ago)
+    check = look("Scheduler")
+    assert check.ok is False and "flask up" in check.next_step
+
+
+def test_an_empty_outbox_is_fine(connected):
+    assert look("Outbox").ok is True
+
+
+@pytest.mark.parametrize("minutes, ok", [(1, True), (9, False)])
+def test_messages_that_could_leave_are_not_left_lying(connected, make_message, minutes, ok):
+    make_message(connected, created_at=NOW - timedelta(minutes=minutes))
+    assert look("Outbox").ok is ok
+
+
+def test_messages_that_cannot_leave_are_nobodys_fault_here(make_session, make_message):
+    down = make_session(status=Status.DISCONNECTED, reason=Reason.NETWORK)
+    make_message(down, created_at=NOW - timedelta(hours=2))
+    check = look("Outbox")
+    assert check.ok is None and "2 h 0 min" in check.sentence and check.next_step
+
+
+def test_a_gateway_that_answered_says_how_fast(app):
+    set_gateway(checked_at=NOW, latency_ms=4)
+    check = look("Gateway")
+    assert check.ok and "4 ms" in check.sentence
+
+
+def test_an_answer_of_long_ago_proves_nothing(app):
+    set_gateway(checked_at=NOW - timedelta(hours=1), latency_ms=4)
+    assert look("Gateway").ok is None
+
+
+def test_a_failing_gateway_says_since_when_and_what_to_do(app):
+    set_gateway(failing_since=NOW - timedelta(minutes=12), failure="gateway_auth")
+    check = look("Gateway")
+    assert check.ok is False and "12 min" in check.sentence and "WA_GATEWAY_KEY" in check.next_step
+
+
+def test_a_linked_phone_without_events_is_a_fault(connected):
+    assert look("Events from the gateway").ok is False
+
+
+def test_silence_before_a_phone_is_linked_is_none(unlinked):
+    assert look("Events from the gateway").ok is None
+
+
+def test_no_secret_and_no_path_of_the_machine_is_told(app, admin, data_dir):
+    text = admin.get("/health").text
+    assert str(data_dir) not in text and app.config["SETTINGS"].gateway_key not in text
+
+
+def test_the_page_says_how_many_things_need_a_look(admin):
+    tick(timedelta(minutes=4))
+    assert "1 thing needs a look" in read(admin.get("/health").text).one("main").text
+
+
+def test_a_poll_gets_the_list_alone(admin):
+    fragment = read(admin.get("/health", headers={"HX-Request": "true"}).text)
+    assert fragment.one("div", id="health") and not fragment.all("html")
