@@ -12,7 +12,8 @@ import pytest
 
 from wa_admin.gateway.engines import ENGINES, load
 from wa_admin.gateway.engines.contract import REASONS, EngineError
-from wa_admin.gateway.engines.simulator import CODE_SECONDS, LOGIN_SECONDS, SimulatorEngine
+from wa_admin.gateway.engines.simulated_link import CODE_SECONDS, LOGIN_SECONDS
+from wa_admin.gateway.engines.simulator import SimulatorEngine
 
 
 class Listening:

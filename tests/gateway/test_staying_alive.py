@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -212,3 +213,20 @@ def test_a_child_sees_none_of_our_secrets_and_no_bot_tag(linked: RunningGateway)
 def test_what_is_stored_can_be_read_by_its_owner_only(alone: RunningGateway) -> None:
     paths = [alone.data_dir / "gateway", *(alone.data_dir / "gateway").rglob("*")]
     assert [path for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_nothing_starts_a_session_that_is_being_deleted(fresh: RunningGateway) -> None:
+    fresh.get("instance/connect")
+    before = set(psutil.Process(fresh.pid).children())
+    with ThreadPoolExecutor(6) as pool:
+        connects = [pool.submit(fresh.get, "instance/connect") for _ in range(5)]
+        assert fresh.delete("instance/delete").status_code == 200
+        assert {connect.result().status_code for connect in connects} <= {200, 404}
+    assert not set(psutil.Process(fresh.pid).children()) - before
+    assert fresh.get("instance/connect").status_code == 404
+
+
+def test_a_number_no_code_can_be_had_for_still_leaves_a_whole_session(shared_gateway: RunningGateway) -> None:
+    answer = shared_gateway.create("with an odd number", qrcode=True, number="12")
+    assert answer["qrcode"]["count"] in (0, 1)
+    assert shared_gateway.state("with an odd number")["instanceName"] == "with an odd number"

@@ -15,7 +15,7 @@ import pytest
 from running_gateway import RunningGateway, wait_until
 from webhook_receiver import WebhookReceiver
 
-from wa_admin.gateway.callbacks import wants
+from wa_admin.gateway.callbacks import pause_seconds, wants
 from wa_admin.gateway.spool import Spool
 from wa_admin.gateway.store import Instance, Store
 
@@ -258,3 +258,8 @@ def test_no_message_is_in_a_log(linked: RunningGateway, receiver: WebhookReceive
     wait_until(lambda: receiver.requests)
     log = json.dumps(linked.log)
     assert not [word for word in ("secret", receiver.url, linked.key, "628111222333") if word in log]
+
+
+def test_attempts_come_after_1_2_4_and_at_most_60_seconds() -> None:
+    assert [pause_seconds(failures, 1.0) for failures in (1, 2, 3, 6, 7, 500)] == [1, 2, 4, 32, 60, 60]
+    assert pause_seconds(7, 0.75) == 45

@@ -6,8 +6,11 @@ runs; the parent may read at any time, and write when there is none.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
+import secrets
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -100,3 +103,22 @@ class World:
 
 def digits_of(number: str) -> str:
     return re.sub(r"\D", "", number.partition("@")[0])
+
+
+def jid_of(to: str) -> str:
+    return to if "@" in to else f"{to}@s.whatsapp.net"
+
+
+def lid_of(number: str) -> str:
+    """A LID that is always the same for a number, as WhatsApp's."""
+    return str(int.from_bytes(hashlib.sha256(number.encode()).digest()[:6], "big")).zfill(15) + "@lid"
+
+
+def new_message_id() -> str:
+    return "3EB0" + secrets.token_hex(9).upper()
+
+
+def code_text() -> str:
+    """As long as the real one, so that it draws as densely."""
+    ref, *keys = (base64.b64encode(secrets.token_bytes(size)).decode() for size in (33, 32, 32, 32))
+    return f"https://wa.me/settings/linked_devices#2@{ref},{','.join(keys)},6"
