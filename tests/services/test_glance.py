@@ -5,6 +5,7 @@ from sqlalchemy import event
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
+from wa_admin.models import WhatsAppSession
 from wa_admin.services import logins
 
 
@@ -47,3 +48,11 @@ def test_a_poll_of_a_login_that_timed_out_is_sent_to_the_login_page(connected, a
     answer = admin.get(f"/sessions/{connected.id}/card", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert "/login" in answer.headers["HX-Redirect"]
+
+
+def test_a_proof_of_life_is_news_at_once(connected, admin):
+    version = admin.get(f"/sessions/{connected.id}/card").text.split("v=")[1].split("&")[0]
+    with writing():
+        values = {"last_proof_at": clock.now(), "last_proof": "message"}
+        db.session.execute(db.update(WhatsAppSession).values(**values))
+    assert "a message came in" in admin.get(f"/sessions/{connected.id}/card?v={version}").text

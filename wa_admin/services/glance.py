@@ -35,13 +35,12 @@ class Glance:
     seen_at: datetime
 
     def version(self, *more: object) -> str:
-        """Changes whenever the picture does; ages count by the minute."""
+        """Changes whenever the picture does; mere ages count on in the page."""
         one, today = self.wa_session, self.today
-        proof = one.last_proof_at
-        minutes = int((self.seen_at - proof).total_seconds() // 60) if proof else "-"
+        proof = int(one.last_proof_at.timestamp()) if one.last_proof_at else "-"
         parts = (one.rev, one.waiting_count, one.uncertain_count, today.sent, today.delivered_percent)
         gateway = one.gateway.failure or ""
-        return ".".join(str(part) for part in (*parts, today.failed, minutes, gateway, *more))
+        return ".".join(str(part) for part in (*parts, today.failed, proof, gateway, *more))
 
 
 def prime(id: int) -> None:
