@@ -71,7 +71,9 @@ class Up:
                 start_new_session=True,
             )
         self.children = []
-        assert until(lambda: "/setup?token=" in self.said() or self.process.poll() is not None), self.said()
+        assert until(lambda: "Ctrl-C stops everything" in self.said() or self.process.poll() is not None), (
+            self.said()
+        )
         assert self.process.poll() is None, self.said()
         self.children = psutil.Process(self.process.pid).children(recursive=True)
         return self

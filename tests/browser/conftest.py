@@ -1,0 +1,170 @@
+"""Chromium, a running panel, and a watch on every page: no broken policy, no errors, no foreign requests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from simulation import Phone, Simulation
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+SWITCHES = [
+    "--no-sandbox",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = {"width": 1280, "height": 900}
+HANDSET = {"width": 390, "height": 844}
+PASSWORD = "correct horse battery staple"  # of every role: tests/conftest.py
+WAIT_SECONDS = 10
+
+# kept in the page: what a policy forbade, and by how much things moved unasked
+WATCH = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`);
+});
+window.moved = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved.push(entry.value);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+expect.set_options(timeout=WAIT_SECONDS * 1000)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", help="Write screenshots of the pages into this directory.")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    assert path, "the browser tests need Chromium: make browser"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=SWITCHES)
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A browser window of its own that remembers everything that must never happen."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        self.url = url
+        self.complaints: list[str] = []
+        options = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Asia/Jakarta", **options}
+        self.context: BrowserContext = browser.new_context(base_url=url, **options)
+        self.context.set_default_timeout(WAIT_SECONDS * 1000)
+        self.context.add_init_script(WATCH)
+        self.context.on("request", self._on_request)
+        self.context.on("console", lambda said: said.type == "error" and self._note(said.text))
+        self.context.on("weberror", lambda error: self._note(str(error.error)))
+        self.page: Page = self.context.new_page()
+        self.expected: tuple[str, ...] = ()
+
+    def expect_complaints(self, *parts: str) -> None:
+        """The browser itself reports every 4xx and 5xx: those that the test provokes."""
+        self.expected += parts
+
+    def close(self) -> None:
+        self.context.close()
+        unexpected = [one for one in self.complaints if not any(part in one for part in self.expected)]
+        assert not unexpected, unexpected
+
+    def _on_request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "blob:")):
+            self._note(f"a request left the panel: {request.url}")
+
+    def _note(self, complaint: str) -> None:
+        self.complaints.append(complaint)
+
+
+@pytest.fixture
+def window(chromium: Browser) -> Iterator[Callable[..., Watched]]:
+    """Opens watched windows; what they saw is judged at the end of the test."""
+    opened: list[Watched] = []
+
+    def open_window(url: str, **options: Any) -> Watched:
+        opened.append(Watched(chromium, url, **options))
+        return opened[-1]
+
+    yield open_window
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def fresh_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
+    """A first start: no account, no session."""
+    up = Simulation(tmp_path_factory.mktemp("fresh"))
+    yield up
+    up.stop()
+
+
+@pytest.fixture(scope="module")
+def speed() -> float:
+    """How fast the pretend phone lives; a module may have its own."""
+    return 20
+
+
+@pytest.fixture(scope="module")
+def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory, speed: float) -> Iterator[Simulation]:
+    """A panel with one account of each role, and everything behind it."""
+    data_dir = tmp_path_factory.mktemp("up") / "data"
+    shutil.copytree(migrated, data_dir)
+    up = Simulation(data_dir, speed=speed)
+    yield up
+    up.stop()
+
+
+@pytest.fixture(scope="module")
+def logged_in(chromium: Browser, up: Simulation) -> Any:
+    """The cookies of an admin, for windows that start logged in."""
+    return log_in(chromium, up.url)
+
+
+def log_in(chromium: Browser, url: str, role: str = "admin") -> Any:
+    context = chromium.new_context(base_url=url)
+    page = context.new_page()
+    page.goto("/login")
+    fill_login(page, role)
+    page.wait_for_url(f"{url}/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def fill_login(page: Page, role: str = "admin") -> None:
+    page.get_by_label("E-mail").fill(f"{role}@example.com")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+
+
+@pytest.fixture
+def admin(window: Callable[..., Watched], up: Simulation, logged_in: Any) -> Watched:
+    return window(up.url, storage_state=logged_in)
+
+
+@pytest.fixture
+def phone(up: Simulation) -> Phone:
+    return up.phone("main")
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """Writes a screenshot where --pictures (or WA_TEST_PICTURES) says; does nothing otherwise."""
+    into = request.config.getoption("--pictures") or os.environ.get("WA_TEST_PICTURES")
+
+    def take(page: Page, name: str) -> None:
+        if into:
+            Path(into).mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=Path(into) / f"{name}.png", animations="disabled")
+
+    return take
