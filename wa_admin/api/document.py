@@ -18,7 +18,7 @@ from marshmallow import Schema
 from werkzeug.routing import Rule
 
 from . import schemas
-from .errors import ALWAYS, CATALOGUE, WITH_BODY, WITH_FIELDS
+from .errors import ALWAYS, CATALOGUE, WITH_BODY
 from .operation import QUERY_METHODS, Operation
 
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
@@ -39,6 +39,8 @@ def example_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     """Something that this schema allows, from the examples its fields give."""
     if "$ref" in schema:
         return example_of(components[schema["$ref"].rpartition("/")[2]], components)
+    if "const" in schema:
+        return schema["const"]
     if schema.get("examples"):
         return schema["examples"][0]
     if "enum" in schema:
@@ -238,8 +240,6 @@ class _Document:
 
 def _refusals(method: str, described: Operation) -> dict[str, Any]:
     codes = [*described.refuses, *ALWAYS]
-    if described.asks != "Nothing" or described.takes != "Nothing":
-        codes += WITH_FIELDS
     if method not in QUERY_METHODS:
         codes += WITH_BODY
     by_status: dict[int, list[str]] = defaultdict(list)

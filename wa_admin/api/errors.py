@@ -76,18 +76,10 @@ CATALOGUE: dict[str, Known] = {
     "media_not_image": Known(400, _l("The file is no picture.")),
 }
 
-# what any call can be refused with, and what only one with fields can
+# what any call can be refused with
 ALWAYS = (
-    "unauthorized",
-    "forbidden",
-    "csrf",
-    "cross_site",
-    "too_many_requests",
-    "server_error",
-    "database_busy",
-)
-WITH_FIELDS = (
     "bad_request", "missing", "unknown_field", "wrong_type", "empty", "too_long", "bad_characters",
-    "out_of_range", "not_a_choice", "duplicate_name",
+    "out_of_range", "not_a_choice", "duplicate_name", "unauthorized", "forbidden", "csrf", "cross_site",
+    "too_many_requests", "changed_meanwhile", "server_error", "database_busy",
 )  # fmt: skip
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
