@@ -115,6 +115,13 @@ def test_connecting_shows_a_code(gateway):
     assert code.pairing_code is None
 
 
+def test_a_code_is_not_in_its_own_repr(gateway):
+    driver, _ = gateway("connect_pairing")
+    code = driver.connect("coded")
+    assert code.qr not in repr(code)
+    assert code.pairing_code not in repr(code)
+
+
 def test_connecting_what_is_connected_says_so(gateway):
     driver, _ = gateway("connect_when_open")
     assert driver.connect(BOT) == State("connected", word="open")

@@ -137,8 +137,8 @@ class State:
 class Code:
     """A code that waits for the phone. Secrets: never in a log, URL or error."""
 
-    qr: str | None
-    pairing_code: str | None = None  # 8 characters, no dash
+    qr: str | None = field(repr=False)
+    pairing_code: str | None = field(default=None, repr=False)  # 8 characters, no dash
     sequence: int | None = None  # 1-6
     expires_at: datetime | None = None
     lifetime_seconds: int | None = None
