@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 from running_gateway import RunningGateway, wait_until
+from webhook_receiver import WebhookReceiver
 
 
 @pytest.fixture
@@ -186,14 +187,6 @@ def test_a_mode_is_kept_while_nothing_runs(fresh: RunningGateway) -> None:
     assert fresh.wait_for_state("close")["reason"] == "passkey_required"
 
 
-def test_silence_is_no_receipt_and_no_message(linked: RunningGateway) -> None:
-    linked.simulate("mode", silence=True)
-    linked.send("hi")
-    linked.simulate("inbound", sender="628111222333", text="anyone?")
-    linked.simulate("mode", silence=False)
-    assert linked.state()["state"] == "open"
-
-
 def test_what_arrived_and_the_login_survive_a_kill(alone: RunningGateway) -> None:
     sent = alone.send("before").json()["key"]["id"]
     alone.kill()
@@ -212,7 +205,15 @@ def test_what_arrived_can_be_read_while_nothing_runs(linked: RunningGateway) -> 
     assert [one["text"] for one in linked.received()] == ["hi"]
 
 
-def test_the_phone_may_send_any_receipt(linked: RunningGateway) -> None:
+@pytest.mark.parametrize(
+    ("kind", "status"), [("played", "PLAYED"), ("failed", "ERROR"), ("read", "READ"), ("sent", "SERVER_ACK")]
+)
+def test_the_phone_may_send_any_receipt(
+    linked: RunningGateway, receiver: WebhookReceiver, kind: str, status: str
+) -> None:
+    linked.simulate("mode", receipts="none")
     sent = linked.send("hi").json()["key"]["id"]
-    linked.simulate("receipt", id=sent, type="played")
-    wait_until(lambda: linked.state()["state"] == "open")
+    linked.post("webhook/set", json={"webhook": {"enabled": True, "url": receiver.url, "events": []}})
+    linked.simulate("receipt", id=sent, type=kind)
+    wait_until(lambda: receiver.requests)
+    assert [(data["keyId"], data["status"]) for data in receiver.data("messages.update")] == [(sent, status)]
