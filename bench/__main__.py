@@ -1,0 +1,112 @@
+"""Measure, print a table and one line of JSON, and fail on a ratio above its limit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import machine, outside, rounds, stub, subjects
+
+HISTORY = Path(__file__).parent / "results" / "history.jsonl"
+KEPT_RUNS = 30
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    value: float
+    target: float | None = None
+    fails_above: float | None = (
+        None  # None: reported, never failing, since clocks and memory depend on the machine
+    )
+
+    @property
+    def verdict(self) -> str:
+        if self.fails_above is not None and self.value > self.fails_above:
+            return "FAILS"
+        if self.target is None:
+            return ""
+        return "ok" if self.value <= self.target else "above target"
+
+
+def main() -> int:
+    logging.disable(logging.INFO)
+    with tempfile.TemporaryDirectory(prefix="wa-admin-bench-") as directory:
+        place = Path(directory)
+        about = machine.describe(place)
+        figures = list(_measure(place))
+    _print_table(figures)
+    line = json.dumps({**about, **{figure.name: round(figure.value, 4) for figure in figures}})
+    print(line)
+    _keep(line)
+    return int(any(figure.verdict == "FAILS" for figure in figures))
+
+
+def _measure(place: Path) -> Iterator[Figure]:
+    panel = subjects.Panel(place / "data")
+    inside = {
+        "bare": panel.bare(),
+        "fragment": panel.fragment(),
+        "unchanged": panel.unchanged(),
+        "accept": panel.accept(),
+        "forged": panel.forged(),
+    }
+    subjects.check(inside)
+    with stub.running(0.0) as at_once, stub.running(0.1) as after_100_ms:
+        client, direct = subjects.direct_call(at_once)
+        slow_client, slow = subjects.direct_call(after_100_ms)
+        with client, slow_client:
+            cpu = rounds.cpu_seconds({**inside, "direct": direct})
+            accept_seconds, slow_seconds = (
+                rounds.wall_seconds(inside["accept"]),
+                rounds.wall_seconds(slow, 10),
+            )
+    h = cpu["bare"]
+    yield Figure("h_microseconds", h * 1e6)
+    yield Figure("fragment_per_h", cpu["fragment"] / h, 5.0, 7.0)
+    yield Figure("unchanged_poll_per_h", cpu["unchanged"] / h, 3.5, 4.5)
+    yield Figure("forged_webhook_per_h", cpu["forged"] / h, 2.5, 4.0)
+    yield Figure("accept_per_direct_call", cpu["accept"] / cpu["direct"], 3.0, 5.0)
+    yield Figure("accept_per_call_of_100_ms", accept_seconds / slow_seconds, 0.1)
+    yield Figure("accept_milliseconds", accept_seconds * 1000)
+    yield from _queries(panel, inside)
+    yield from _from_outside(place / "data")
+
+
+def _queries(panel: subjects.Panel, inside: dict[str, subjects.Subject]) -> Iterator[Figure]:
+    looks = {"fragment": inside["fragment"], "unchanged_poll": inside["unchanged"], "home": panel.home()}
+    for (name, look), most in zip(looks.items(), (1, 1, 6), strict=True):
+        with panel.counted_queries() as queries:
+            look()
+        yield Figure(f"queries_of_{name}", len(queries), most, most + 1)
+
+
+def _from_outside(data_dir: Path) -> Iterator[Figure]:
+    bare, ours = outside.starts(data_dir)
+    yield Figure("rss_megabytes", ours.rss_bytes / 1e6)
+    yield Figure("rss_per_bare", ours.rss_bytes / bare.rss_bytes, 2.8)
+    yield Figure("cold_start_seconds", ours.seconds, 1.2)
+    yield Figure("cold_start_cpu_per_bare", ours.cpu_seconds / bare.cpu_seconds, 4.0, 6.25)
+
+
+def _print_table(figures: list[Figure]) -> None:
+    print(f"{'figure':<28}{'value':>10}{'target':>9}{'fails':>8}")
+    for figure in figures:
+        limits = (f"{limit:g}" if limit is not None else "" for limit in (figure.target, figure.fails_above))
+        target, fails_above = limits
+        print(f"{figure.name:<28}{figure.value:>10.2f}{target:>9}{fails_above:>8}  {figure.verdict}".rstrip())
+
+
+def _keep(line: str) -> None:
+    """The last runs, to compare with; not in the repository, since they belong to this machine."""
+    HISTORY.parent.mkdir(exist_ok=True)
+    earlier = HISTORY.read_text().splitlines() if HISTORY.exists() else []
+    HISTORY.write_text("\n".join([*earlier, line][-KEPT_RUNS:]) + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,163 @@
+"""What is measured inside this process: each subject is one request, ready to be made again and again."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from flask import Flask
+from sqlalchemy import event
+from werkzeug.test import EnvironBuilder
+
+from wa_admin import clock, create_app, up
+from wa_admin.extensions import db, writing
+from wa_admin.models import Role, Status, WhatsAppSession
+from wa_admin.services import api_keys, gateways, logins, users
+
+PASSWORD = "correct horse battery staple"
+MESSAGE = {"recipient": "+62 812-3456-7890", "message": "Your order 4711 is on its way."}
+
+Subject = Callable[[], Any]
+
+
+class Panel:
+    """A panel with one linked session, a person who looks at it and an app that sends through it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.app = create_app({"WA_DATA_DIR": str(data_dir)})
+        with self.app.app_context():
+            up.prepare()
+            self._session_id = _linked_session()
+            users.add(1, "bench@example.com", "Bench", PASSWORD, Role.ADMIN, actor="cli")
+            self._cookie = self._signed_in()
+            _, self._key = api_keys.issue(1, "bench", actor="cli")
+
+    def bare(self) -> Subject:
+        """H: the same framework, a view that returns 1 KB."""
+        app = Flask("bare")
+        app.add_url_rule("/", view_func=lambda: "x" * 1024)
+        return request(app, "/")
+
+    def fragment(self) -> Subject:
+        """The status card, changed since the last look."""
+        return self._poll(f"/sessions/{self._session_id}/card?v=0")
+
+    def unchanged(self) -> Subject:
+        """The same poll when there is nothing new: 204."""
+        _, body = self.fragment()()
+        (path,) = re.findall(rf'hx-get="(/sessions/{self._session_id}/card\?[^"]*)"', body.decode())
+        return self._poll(path.replace("&amp;", "&"))
+
+    def home(self) -> Subject:
+        return request(self.app, "/", headers={"Cookie": self._cookie})
+
+    def accept(self) -> Subject:
+        """An app's message, checked, stored with fsync, counted, and answered."""
+        headers = {"Authorization": f"Bearer {self._key}"}
+        return request(self.app, "/api/v1/messages/send/", headers=headers, json=MESSAGE)
+
+    def forged(self) -> Subject:
+        """A webhook with a wrong secret."""
+        return request(self.app, "/hooks/1/forged", json={"event": "connection.update"})
+
+    @contextmanager
+    def counted_queries(self) -> Iterator[list[str]]:
+        """The statements that reach the database meanwhile."""
+        seen: list[str] = []
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            seen.append(statement)
+
+        with self.app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(engine, "before_cursor_execute", note)
+            seen[:] = [one for one in seen if not one.startswith("BEGIN")]
+
+    def _poll(self, path: str) -> Subject:
+        return request(self.app, path, headers={"Cookie": self._cookie, "HX-Request": "true"})
+
+    def _signed_in(self) -> str:
+        token = logins.log_in("bench@example.com", PASSWORD, address="127.0.0.1", agent="bench")
+        # a connection that a browser would call secure: the cookie is kept for those
+        client = self.app.test_client()
+        with client.session_transaction(base_url="https://localhost") as cookie:
+            cookie[logins.COOKIE_KEY] = token
+        name = self.app.config["SESSION_COOKIE_NAME"]
+        kept = client.get_cookie(name)
+        assert kept is not None
+        return f"{name}={kept.value}"
+
+
+def direct_call(base_url: str) -> tuple[httpx.Client, Subject]:
+    """What an app would do without us: one kept-alive call to the gateway."""
+    client = httpx.Client(base_url=base_url, headers={"apikey": "x" * 32}, timeout=10)
+    body = {"number": "6281234567890", "text": MESSAGE["message"]}
+    return client, lambda: client.post("/message/sendText/bench", json=body).json()["key"]["id"]
+
+
+def request(app: Flask, path: str, **more: Any) -> Subject:
+    """One WSGI call without a server, giving status and body."""
+    method = "POST" if "json" in more else "GET"
+    with_body = EnvironBuilder(path, method=method, **more)
+    environ = with_body.get_environ()
+    body = environ["wsgi.input"].read()
+    status = ""
+
+    def start_response(line: str, *_: Any) -> Callable[[bytes], None]:
+        nonlocal status
+        status = line
+        return lambda _: None
+
+    def call() -> tuple[str, bytes]:
+        answer = app.wsgi_app({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+        try:
+            return status, b"".join(answer)
+        finally:
+            if hasattr(answer, "close"):
+                answer.close()
+
+    return call
+
+
+def check(subjects: dict[str, Subject]) -> None:
+    """Each does what it is measured for. Raises AssertionError."""
+    expected = {"bare": "200", "fragment": "200", "unchanged": "204", "accept": "202", "forged": "404"}
+    for name, status in expected.items():
+        line, body = subjects[name]()
+        assert line.startswith(status), f"{name}: {line} {body[:200]!r}"
+    assert json.loads(subjects["accept"]()[1])["success"] is True
+
+
+def _linked_session() -> int:
+    now = clock.now()
+    with writing():
+        wa_session = WhatsAppSession(
+            workspace_id=1,
+            gateway_id=gateways.of_workspace().id,
+            name="Bench",
+            name_key="bench",
+            session_id="bench",
+            status=Status.CONNECTED,
+            reason=None,
+            linked_number="6281234567890",
+            linked_at=now - timedelta(days=9),
+            connected_at=now - timedelta(hours=3),
+            checked_at=now,
+            status_at=now - timedelta(hours=3),
+            is_default=True,
+            created_at=now - timedelta(days=9),
+            updated_at=now,
+        )
+        db.session.add(wa_session)
+    return wa_session.id
