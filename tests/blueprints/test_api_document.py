@@ -18,6 +18,10 @@ def operations(described):
                 yield method, path, told
 
 
+def pointed_at(described, reference):
+    return described["components"]["examples"][reference["$ref"].rpartition("/")[2]]["value"]
+
+
 def test_the_document_is_valid(client):
     validate(client.get("/api/openapi.json").get_json())
 
@@ -53,11 +57,10 @@ def test_an_example_of_an_answer_fits_its_schema(described):
         for answer in told["responses"].values():
             media = answer["content"]["application/json"]
             schema = {**media["schema"], "components": described["components"]}
-            examples = [media["example"]] if "example" in media else media["examples"].values()
+            examples = [media["example"]] if "example" in media else []
+            examples += [pointed_at(described, one) for one in media.get("examples", {}).values()]
             for example in examples:
-                Draft202012Validator(schema).validate(
-                    example.get("value", example) if isinstance(example, dict) else example
-                )
+                Draft202012Validator(schema).validate(example)
 
 
 def test_every_code_of_the_catalogue_has_a_status_and_a_meaning():

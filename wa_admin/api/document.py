@@ -236,6 +236,9 @@ class _Document:
         admin_failure = _object({"error": sentence, "code": code, "field": field}, ["error", "code"])
         self.spec.components.schema("Failure", failure)
         self.spec.components.schema("AdminFailure", admin_failure)
+        for known in CATALOGUE:
+            self.spec.components.example(f"Failure.{known}", {"value": _failure(known, is_bare=False)})
+            self.spec.components.example(f"AdminFailure.{known}", {"value": _failure(known, is_bare=True)})
 
 
 def _refusals(method: str, described: Operation) -> dict[str, Any]:
@@ -250,13 +253,13 @@ def _refusals(method: str, described: Operation) -> dict[str, Any]:
 
 def _refusal(codes: list[str], described: Operation) -> dict[str, Any]:
     meanings = [f"`{code}` {CATALOGUE[code].meaning}" for code in codes]
-    examples = {code: {"value": _failure(code, described.is_bare)} for code in codes}
     name = "AdminFailure" if described.is_bare else "Failure"
+    examples = {code: {"$ref": f"#/components/examples/{name}.{code}"} for code in codes}
     content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "examples": examples}
     return {"description": "\n".join(meanings), "content": {"application/json": content}}
 
 
-def _failure(code: str, is_bare: bool) -> dict[str, Any]:
+def _failure(code: str, *, is_bare: bool) -> dict[str, Any]:
     sentence = str(CATALOGUE[code].meaning)
     if is_bare:
         return {"error": sentence, "code": code}

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from flask_babel import gettext as _
 
+from .errors import ALWAYS, CATALOGUE, WITH_BODY
+
 # what the Python helper offers is shown instead of a plain HTTP call
 HELPER = {
     "api_v1_send": """\
@@ -80,6 +82,15 @@ class Group:
     calls: list[Call]
 
 
+def refusal(code: str) -> Refusal:
+    known = CATALOGUE[code]
+    return Refusal(known.status, code, str(known.meaning))
+
+
+def refusals_of_every_call() -> list[Refusal]:
+    return [refusal(code) for code in sorted(ALWAYS + WITH_BODY, key=lambda code: CATALOGUE[code].status)]
+
+
 def groups(document: dict[str, Any], address: str) -> list[Group]:
     """What the page shows. `address` is where the panel is reached."""
     reader = _Reader(document, address)
@@ -124,10 +135,11 @@ class _Reader:
                 if status < "300"
             ],
             refusals=[
-                Refusal(int(status), code, _sentence(example["value"]))
+                refusal(code)
                 for status, told in described["responses"].items()
                 if status >= "300"
-                for code, example in told["content"]["application/json"]["examples"].items()
+                for code in told["content"]["application/json"]["examples"]
+                if code not in ALWAYS + WITH_BODY
             ],
         )
 
@@ -209,11 +221,6 @@ def _query(parameters: list[dict[str, Any]]) -> str:
     needed = [one for one in parameters if one["in"] == "query" and one["required"]]
     pairs = [f"{one['name']}={quote(str(one['schema'].get('examples', ['1'])[0]))}" for one in needed]
     return "?" + "&".join(pairs) if pairs else ""
-
-
-def _sentence(failure: dict[str, Any]) -> str:
-    error = failure["error"]
-    return str(error["message"] if isinstance(error, dict) else error)
 
 
 def _pretty(value: Any) -> str:

@@ -38,6 +38,7 @@ def index() -> str:
         document=told,
         groups=groups,
         first=groups[0].calls[0],
+        refusals=examples.refusals_of_every_call(),
         address=address,
         titles=TITLES,
     )
