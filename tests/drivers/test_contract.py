@@ -1,6 +1,6 @@
 """What every driver keeps to, tried on recorded answers of a real Evolution API.
 
-`gateway("connect_qr")` is a driver, and behind it a gateway that answers just that.
+`gateway("sendText_ok")` is a driver, and behind it a gateway that answers just that.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def test_a_name_that_cannot_be_used_is_refused_before_it_is_sent(gateway, instan
 
 
 def test_connecting_shows_a_code(gateway):
-    driver, _ = gateway("connect_qr")
+    driver, _ = gateway("connect_qr", "fetchInstances_after_qr_limit")
     code = driver.connect(BOT)
     assert isinstance(code, Code)
     assert code.qr.startswith("2@")
@@ -116,7 +116,7 @@ def test_connecting_shows_a_code(gateway):
 
 
 def test_a_code_is_not_in_its_own_repr(gateway):
-    driver, _ = gateway("connect_pairing")
+    driver, _ = gateway("connect_pairing", "fetchInstances_after_qr_limit")
     code = driver.connect("coded")
     assert code.qr not in repr(code)
     assert code.pairing_code not in repr(code)

@@ -9,7 +9,6 @@ import pytest
 from wa_admin.drivers.contract import (
     BadAnswer,
     BadKey,
-    Code,
     InstanceNotFound,
     NotConnected,
     Rejected,
@@ -75,28 +74,30 @@ def clock():
 
 
 def test_a_code_lives_45_seconds_from_the_moment_it_was_first_seen(gateway, clock):
-    driver, _ = gateway("connect_qr", now=lambda: clock[0])
+    driver, _ = gateway("connect_qr", "fetchInstances_after_qr_limit", now=lambda: clock[0])
     driver.connect(BOT)
     clock[0] += timedelta(seconds=30)
     assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=45)
 
 
 def test_a_new_code_begins_a_new_life(gateway, clock):
-    driver, _ = gateway("connect_qr", "connect_after_phone_logout", now=lambda: clock[0])
+    driver, _ = gateway(
+        "connect_qr", "connect_after_phone_logout", "fetchInstances_after_phone_logout", now=lambda: clock[0]
+    )
     driver.connect(BOT)
     clock[0] += timedelta(seconds=50)
     assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=95)
 
 
 def test_a_code_seen_in_an_event_first_is_not_younger_when_asked_for(gateway, clock, record):
-    driver, _ = gateway("connect_qr", now=lambda: clock[0])
+    driver, _ = gateway("connect_qr", "fetchInstances_after_qr_limit", now=lambda: clock[0])
     driver.read_events({}, json.dumps(record("event_qrcode_updated")["request"]["body"]).encode())
     clock[0] += timedelta(seconds=20)
     assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=45)
 
 
 def test_no_code_is_kept_in_the_clear(gateway):
-    driver, _ = gateway("connect_qr")
+    driver, _ = gateway("connect_qr", "fetchInstances_after_qr_limit")
     assert driver.connect(BOT).qr not in str(vars(driver))
 
 
@@ -218,9 +219,18 @@ def test_a_login_is_never_thrown_away_for_a_pairing_code(gateway):
     assert not [route for route in seen.routes if route.startswith("DELETE")]
 
 
-def test_a_linked_session_that_reconnects_has_no_code(gateway):
-    driver, seen = gateway("connect_unreachable")
-    assert not isinstance(driver.connect("probe off"), Code)
+def test_the_old_code_of_a_linked_session_that_reconnects_is_none(gateway):
+    driver, _ = gateway("connect_qr", "fetchInstances_open")
+    assert driver.connect(BOT) == State("connecting", word="connecting")
+
+
+def test_a_gateway_that_was_away_is_asked_for_its_version_again(gateway):
+    driver, seen = gateway("verify_creds", "verify_creds_bad", "verify_creds", "root")
+    driver.version()
+    with pytest.raises(BadKey):
+        driver.version()
+    assert driver.version() == "2.3.6"
+    assert seen.routes.count("GET /") == 2
 
 
 @pytest.mark.parametrize(
@@ -249,7 +259,7 @@ def test_evolution_is_told_nothing_of_our_references(gateway):
 
 
 def test_the_deadlines_outlast_what_evolution_takes(gateway):
-    driver, seen = gateway("create_qr", "connect_qr", "sendText_ok")
+    driver, seen = gateway("create_qr", "connect_when_open", "sendText_ok")
     driver.create(BOT)
     driver.connect(BOT)
     driver.send_text(BOT, "1", "x", "ref")

@@ -20,6 +20,9 @@ class Bundled(Evolution):
     settling_seconds = 0.0
     has_true_clock = True
 
+    def connect(self, instance: str) -> Code | State:
+        return self._linking(instance, self._connect(instance))
+
     def pair(self, instance: str, phone: str) -> Code:
         return self._paired(instance, self._connect(instance, number=phone))
 

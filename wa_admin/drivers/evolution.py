@@ -89,7 +89,11 @@ class Evolution(Driver):
 
     def version(self) -> str:
         """Reach it and check the key; its version, empty when only that cannot be had."""
-        self._call("POST", "/verify-creds", seconds=self.read_seconds)
+        try:
+            self._call("POST", "/verify-creds", seconds=self.read_seconds)
+        except GatewayError:
+            self._version = ""  # it may come back as another one
+            raise
         if not self._version:
             try:
                 root = _object(self._call("GET", "/", seconds=self.read_seconds))
@@ -105,7 +109,11 @@ class Evolution(Driver):
             self.state(instance)  # it is ours to use, unless it is just being deleted or the key is wrong
 
     def connect(self, instance: str) -> Code | State:
-        return self._linking(instance, self._connect(instance))
+        found = self._linking(instance, self._connect(instance))
+        if isinstance(found, Code) and self._has_login(instance):
+            # on its way back online it still answers with the code that was scanned
+            return State("connecting", word="connecting")
+        return found
 
     def pair(self, instance: str, phone: str) -> Code:
         if self.state(instance).status == "connecting":
