@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, g, redirect, request, session, url_for
+from flask import Flask, abort, current_app, g, redirect, request, session, url_for
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
@@ -174,6 +174,8 @@ def _guard() -> Any:
         g.caller = _caller_by_key()
         return None
     _refuse_other_sites()
+    if any(len(values) > 1 for _name, values in request.args.lists()):
+        abort(400)  # which of the two is meant?
     if permission.role is None:
         return None
     if not current_user.is_authenticated:

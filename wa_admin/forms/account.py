@@ -28,9 +28,9 @@ AUTOMATIC = ""
 Pairs = list[tuple[str, Any]]
 THEMES: Pairs = [("system", _l("As the device")), ("light", _l("Light")), ("dark", _l("Dark"))]
 ROLES: Pairs = [
-    (Role.SUPERVISOR.value, _l("Supervisor: sees sessions and messages, changes nothing")),
-    (Role.OPERATOR.value, _l("Operator: also sends messages and links the phone")),
-    (Role.ADMIN.value, _l("Admin: also manages people, API keys and sessions")),
+    (Role.SUPERVISOR.value, _l("Sees sessions and messages, changes nothing.")),
+    (Role.OPERATOR.value, _l("Also sends messages and links the phone.")),
+    (Role.ADMIN.value, _l("Also manages people, API keys and sessions.")),
 ]
 
 
@@ -64,6 +64,7 @@ def fit(check: Callable[[str], str]) -> Callable[[Any, Field], None]:
         except Refusal as refusal:
             raise StopValidation(str(refusal)) from None
 
+    validate.field_flags = {"required": True}  # type: ignore[attr-defined]
     return validate
 
 

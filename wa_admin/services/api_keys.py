@@ -84,7 +84,7 @@ def check(raw: str) -> KeyIdentity:
         raise BadKey(_l("This API key is unknown or was revoked."))
     if row.last_used_at is None or now - row.last_used_at >= NOTE_USE_AFTER:
         with writing():
-            db.session.execute(update(table).where(table.c.id == row.id).values(last_used_at=now))
+            db.session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
     return KeyIdentity(row.workspace_id, row.name)
 
 
