@@ -8,7 +8,6 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Gateway, Lease, Reason, Status
 from wa_admin.services import health
 
-
 NOW = clock.now()
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, func, select, union_all
 
 from ..extensions import db
 from ..models import Attachment, Message, MessageStatus, WhatsAppSession
@@ -15,6 +15,7 @@ from ..models.message import ARRIVED, WAITING
 
 PAGE = 50
 COUNTED_UP_TO = 99
+LAST = 2**63 - 1
 # a list needs one line of a text, not 64 KB of it
 EXCERPT = 300
 
@@ -63,28 +64,32 @@ class Board:
 
 def page(workspace_id: int, chosen: str | None, cursor: int | None = None) -> Board:
     """Messages older than `cursor`, newest first; a negative cursor means newer than its absolute value."""
-    query = _rows(workspace_id, chosen).limit(PAGE + 1)
-    if cursor is not None and cursor < 0:
-        rows = db.session.execute(query.where(Message.id > -cursor).order_by(Message.id)).all()
-        some = rows[:PAGE][::-1]
-        return Board(some, _last(some), -some[0].id if len(rows) > PAGE else None)
-    if cursor is not None:
-        query = query.where(Message.id < cursor)
-    rows = db.session.execute(query.order_by(Message.id.desc())).all()
-    some = rows[:PAGE]
+    goes_back = cursor is None or cursor > 0
+    order = Message.id.desc() if goes_back else Message.id
+    edge = Message.id < (cursor or LAST) if goes_back else Message.id > -(cursor or 0)
+    ids = union_all(*_first_ids(workspace_id, chosen, edge, order))
+    found = db.session.execute(
+        _rows(workspace_id).where(Message.id.in_(ids.scalar_subquery())).order_by(order).limit(PAGE + 1)
+    )
+    rows = found.all()
+    some, has_more = rows[:PAGE], len(rows) > PAGE
+    if not goes_back:
+        some = some[::-1]
+        return Board(some, _last(some), -some[0].id if has_more else None)
     newer = -some[0].id if some and cursor is not None else None
-    return Board(some, _last(some) if len(rows) > PAGE else None, newer)
+    return Board(some, _last(some) if has_more else None, newer)
 
 
 def changed(workspace_id: int, chosen: str | None, shown: list[int], *, with_news: bool) -> Board:
     """The same rows as they are now, and how many newer ones there are: one query, by primary key."""
-    wanted: ColumnElement[bool] = Message.id.in_(shown)
+    parts = [select(Message.id).where(Message.id.in_(shown))]
     if with_news:
-        news = select(Message.id).where(Message.workspace_id == workspace_id, _matches(chosen))
-        news = news.where(Message.id > max(shown, default=0)).order_by(Message.id).limit(PAGE + 1)
-        wanted = or_(wanted, Message.id.in_(news.scalar_subquery()))
-    query = _rows(workspace_id, None).where(wanted).order_by(Message.id.desc())
-    rows = db.session.execute(query).all()
+        # joined with OR instead, SQLite would read the whole history
+        parts += _first_ids(workspace_id, chosen, Message.id > max(shown, default=0), Message.id)
+    ids = union_all(*parts)
+    rows = db.session.execute(
+        _rows(workspace_id).where(Message.id.in_(ids.scalar_subquery())).order_by(Message.id.desc())
+    ).all()
     known = set(shown)
     return Board([row for row in rows if row.id in known], news=sum(row.id not in known for row in rows))
 
@@ -100,20 +105,27 @@ def counts(workspace_id: int) -> dict[str, int]:
     """How many messages need a look, by filter; never counts further than one past COUNTED_UP_TO."""
     found = {}
     for name in COUNTED:
-        some = select(Message.id).filter_by(workspace_id=workspace_id).where(_matches(name))
-        found[name] = (
-            db.session.scalar(select(func.count()).select_from(some.limit(COUNTED_UP_TO + 1).subquery())) or 0
-        )
+        ids = select(Message.id).where(Message.workspace_id == workspace_id)
+        some = ids.where(Message.status.in_(sorted(FILTERS[name]))).limit(COUNTED_UP_TO + 1)
+        found[name] = db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
     return found
 
 
-def _rows(workspace_id: int, chosen: str | None) -> Any:
+def _rows(workspace_id: int) -> Any:
     query = select(*_COLUMNS).outerjoin(Attachment, Message.attachment_id == Attachment.id)
-    return query.where(Message.workspace_id == workspace_id, _matches(chosen))
+    return query.where(Message.workspace_id == workspace_id)
 
 
-def _matches(chosen: str | None) -> Any:
-    return Message.status.in_(sorted(FILTERS[chosen])) if chosen else Message.id > 0
+def _first_ids(
+    workspace_id: int, chosen: str | None, edge: ColumnElement[bool], order: Any
+) -> list[Select[int]]:
+    """Enough ids for a page; of a filter, the first of each of its states, since an index holds only
+    one state in order and sorting them all would read the whole history."""
+    ids = select(Message.id).where(Message.workspace_id == workspace_id, edge)
+    ids = ids.order_by(order).limit(PAGE + 1)
+    statuses = sorted(FILTERS[chosen]) if chosen else []
+    of_each = [ids.where(Message.status == status) for status in statuses] or [ids]
+    return [select(some.subquery().c.id) for some in of_each]
 
 
 def _last(rows: Sequence[Row[Any]]) -> int | None:
