@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -40,7 +40,11 @@ def shared() -> OverHttp:
 
 def _panel_url(environ: Mapping[str, str]) -> str:
     url = environ.get("WA_PANEL_URL", "").strip().rstrip("/") or LOCAL_PANEL
-    if not url.startswith(("http://", "https://")):
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NotConfigured(
             f"WA_PANEL_URL must be the http:// or https:// address of wa-admin, not {url!r}.",
             code="bad_panel_url",
