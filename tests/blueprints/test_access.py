@@ -216,3 +216,7 @@ def test_a_path_of_ours_may_follow_the_login(path):
 @pytest.mark.parametrize("path", FOREIGN_PATHS)
 def test_nothing_else_may_follow_the_login(path):
     assert not access.is_own_path(path)
+
+
+def test_a_parameter_given_twice_is_refused(admin):
+    assert admin.get("/messages?status=failed&status=sent").status_code == 400
