@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -10,30 +11,34 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from . import moments, sentences, words
-from .models import Delivery, Message, MessageStatus, Outcome
+from .models import Delivery, Event, Message, MessageStatus, Outcome, Receipt
 
-_RECEIPTS: dict[str, tuple[str, Any]] = {
-    "delivered": ("delivered", _l("Delivered to their phone")),
-    "read": ("read", _l("Read")),
-    "played": ("read", _l("Played")),
+_RECEIPTS: dict[str, Any] = {
+    "delivered": _l("Delivered to their phone"),
+    "read": _l("Read"),
+    "played": _l("Played"),
 }
-_ATTEMPTS: dict[Outcome | None, tuple[str, str, Any]] = {
-    None: ("uncertain", "warn", _l("Attempt %(number)s was cut short")),
-    Outcome.SENT: ("sent", "ok", _l("WhatsApp took it")),
-    Outcome.RETRY: ("queued", "warn", _l("Attempt %(number)s did not leave")),
-    Outcome.FAILED: ("failed", "bad", _l("Attempt %(number)s was refused")),
-    Outcome.UNCERTAIN: ("uncertain", "warn", _l("Attempt %(number)s has no clear answer")),
+_ATTEMPTS: dict[Outcome | None, tuple[str, Any]] = {
+    None: ("warn", _l("Attempt %(number)s was cut short")),
+    Outcome.SENT: ("ok", _l("WhatsApp took it")),
+    Outcome.RETRY: ("warn", _l("Attempt %(number)s did not leave")),
+    Outcome.FAILED: ("bad", _l("Attempt %(number)s was refused")),
+    Outcome.UNCERTAIN: ("warn", _l("Attempt %(number)s has no clear answer")),
+}
+_ACTS: dict[str, tuple[str, Any]] = {
+    "cancelled": ("mute", _l("Cancelled by %(who)s")),
+    "retried": ("brand", _l("Sent again by %(who)s")),
+    "confirmed_by_person": ("ok", _l("Seen to have arrived by %(who)s")),
 }
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happened, or at the end the one that is awaited. `mark` is a status word, for the icon.
+    """One thing that happened, or at the end the one that is awaited: then `at` is None.
 
-    `answer` is the gateway's own text, for the curious; `at` is None for what is still to come.
+    `tone` is ok, warn, bad, mute or brand; `answer` the gateway's own text, for the curious.
     """
 
-    mark: str
     tone: str
     title: str
     at: datetime | None
@@ -41,13 +46,20 @@ class Step:
     answer: str = ""
 
 
-def steps(message: Message, now: datetime) -> list[Step]:
-    """What happened to the message, oldest first."""
-    past = [_accepted(message)]
+def steps(message: Message, acts: Sequence[Event], people: Mapping[str, str], now: datetime) -> list[Step]:
+    """What happened to the message, oldest first; `acts` are what people did with it."""
+    past = [_accepted(message, people)]
+    past += [_act(act, people) for act in acts]
     past += [_attempt(message, one) for one in message.deliveries]
-    past += _receipts(message)
+    past += [_receipt(one) for one in message.receipts if one.kind in _RECEIPTS]
     past.sort(key=lambda step: step.at or now)
-    return past + _ending(message, now)
+    is_told = message.status == MessageStatus.CANCELLED and acts and acts[-1].kind == "cancelled"
+    return past if is_told else past + _ending(message, now)
+
+
+def may_have_left(message: Message) -> bool:
+    """Whether an attempt may have reached WhatsApp, whatever became of the message since."""
+    return any(one.outcome not in (Outcome.RETRY, Outcome.FAILED) for one in message.deliveries)
 
 
 def trouble(message: Message) -> tuple[str, str] | None:
@@ -57,22 +69,26 @@ def trouble(message: Message) -> tuple[str, str] | None:
     return words.error_words(message.error_code or message.status)
 
 
-def _accepted(message: Message) -> Step:
-    title = _("Accepted from %(source)s", source=sentences.who(message.source))
+def _accepted(message: Message, people: Mapping[str, str]) -> Step:
+    title = _("Accepted from %(source)s", source=sentences.who(message.source, people))
     used = words.readable_phone(message.recipient)
     note = ""
     if message.typed.strip() not in (used, message.recipient):
         note = _("“%(typed)s” was read as %(used)s", typed=message.typed.strip(), used=used)
-    return Step("queued", "brand", title, message.created_at, note)
+    return Step("brand", title, message.created_at, note)
+
+
+def _act(act: Event, people: Mapping[str, str]) -> Step:
+    tone, title = _ACTS[act.kind]
+    return Step(tone, str(title) % {"who": sentences.who(act.actor, people)}, act.at)
 
 
 def _attempt(message: Message, delivery: Delivery) -> Step:
     if delivery.outcome is None and message.status == MessageStatus.SENDING:
         title = _("Handing it to WhatsApp, attempt %(number)s", number=delivery.attempt)
-        return Step("sending", "brand", title, delivery.started_at)
-    mark, tone, title = _ATTEMPTS[delivery.outcome]
+        return Step("brand", title, delivery.started_at)
+    tone, title = _ATTEMPTS[delivery.outcome]
     step = Step(
-        mark,
         tone,
         str(title) % {"number": delivery.attempt},
         delivery.finished_at or delivery.started_at,
@@ -84,26 +100,21 @@ def _attempt(message: Message, delivery: Delivery) -> Step:
     return step
 
 
-def _receipts(message: Message) -> list[Step]:
-    told = []
-    for receipt in message.receipts:
-        if receipt.kind in _RECEIPTS:
-            mark, title = _RECEIPTS[receipt.kind]
-            told.append(Step(mark, "ok", str(title), receipt.at))
-    return told
+def _receipt(receipt: Receipt) -> Step:
+    return Step("ok", str(_RECEIPTS[receipt.kind]), receipt.at)
 
 
 def _ending(message: Message, now: datetime) -> list[Step]:
     """How it ended, or what it waits for."""
     status, at = message.status, message.status_at
     if status == MessageStatus.QUEUED:
-        return [Step("queued", "mute", _("Waiting"), None, waits_for(message, now))]
+        return [Step("mute", _("Waiting"), None, waits_for(message, now))]
     if status == MessageStatus.CANCELLED:
-        return [Step("cancelled", "mute", _("Cancelled"), at, _("Nothing was sent."))]
+        return [Step("mute", _("Cancelled"), at)]
     if status == MessageStatus.EXPIRED:
-        return [Step("expired", "bad", _("Given up: its time ran out"), at, _("Nothing was sent."))]
+        return [Step("bad", _("Given up: its time ran out"), at)]
     if status == MessageStatus.FAILED and not _ended_with(message, Outcome.FAILED):
-        return [Step("failed", "bad", _("Not delivered"), at)]
+        return [Step("bad", _("Not delivered"), at)]
     return []
 
 

@@ -264,6 +264,18 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
         _("The gateway does not know this session."),
         _("Link the phone again to create it anew."),
     ),
+    "gateway_unlicensed": (
+        _("The gateway says that its licence is not in order."),
+        _("See to its licence; messages wait until then."),
+    ),
+    "outcome_unknown": (
+        _("The gateway cannot say whether it left."),
+        _("Ask the recipient whether it arrived."),
+    ),
+    "refused_by_whatsapp": (
+        _("WhatsApp took it first and refused it afterwards."),
+        _("Check on the phone whether the number may write to this recipient."),
+    ),
     "not_connected": (_("The session was not connected."), _("It goes out once the session is back.")),
     "not_on_whatsapp": (
         _("This number is not on WhatsApp."),

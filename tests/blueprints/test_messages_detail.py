@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 from markup import read
 
-from wa_admin import clock
+from wa_admin import clock, words
+from wa_admin.drivers import contract
 from wa_admin.extensions import db, writing
 from wa_admin.models import Delivery, Message, MessageStatus, Outcome, Reason, Receipt, Role, Status
 from wa_admin.services import outbox, sessions
@@ -89,6 +90,28 @@ def test_a_waiting_message_says_what_it_waits_for(admin, make_session, make_mess
 def test_a_message_without_a_session_says_so(admin, connected, make_message):
     message = make_message(connected, session_id=None)
     assert "Its session is gone." in steps(show(admin, message))[-1]
+
+
+def test_what_people_did_is_told_with_their_names(admin, connected, make_message):
+    message = make_message(connected, status=MessageStatus.FAILED)
+    admin.post(f"/messages/{message.id}/deliveries")
+    admin.post(f"/messages/{message.id}/cancellation")
+    told = steps(show(admin, message))
+    assert told[-2].startswith("Sent again by Admin") and told[-1].startswith("Cancelled by Admin")
+
+
+def test_a_cancelled_one_that_may_have_left_does_not_deny_it(admin, connected, make_message):
+    message = make_message(connected, status=MessageStatus.CANCELLED)
+    attempt(message, Outcome.UNCERTAIN, error_code="gateway_timeout")
+    assert "may have arrived all the same" in show(admin, message).one("div", class_="notice").text
+
+
+def test_every_error_of_a_gateway_has_a_cause_and_a_next_step():
+    families = [contract.GatewayError]
+    for family in families:
+        families += family.__subclasses__()
+    codes = {family.code for family in families[1:]} | {"expired", "interrupted", "refused_by_whatsapp"}
+    assert codes - set(words.ERRORS) == set()
 
 
 def test_a_failure_says_why_and_what_to_do(admin, connected, make_message):

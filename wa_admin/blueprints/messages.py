@@ -10,7 +10,7 @@ from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus, Role
-from ..services import board, outbox, sessions
+from ..services import activity, board, outbox, sessions
 from .access import requires
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -153,9 +153,11 @@ def _news(count: int) -> str:
 
 
 def _story_of(message: Message) -> dict[str, object]:
+    acts = activity.acts_on(message)
     return {
         "message": message,
-        "steps": story.steps(message, clock.now()),
+        "steps": story.steps(message, acts, activity.people(message.workspace_id), clock.now()),
+        "may_have_left": story.may_have_left(message),
         "trouble": story.trouble(message),
         "version": board.version(g.caller.workspace_id, message.id),
         "poll_seconds": _poll_seconds(message),

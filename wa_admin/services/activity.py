@@ -20,6 +20,7 @@ ACTS_THAT_MOVE = frozenset(
         "disconnected_by_admin", "unlinked_by_admin",
     }
 )  # fmt: skip
+ACTS_ON_MESSAGES = ("cancelled", "retried", "confirmed_by_person")
 SAME_ACT = timedelta(seconds=2)
 
 
@@ -37,6 +38,19 @@ def page(workspace_id: int, topic: str | None = None, cursor: int | None = None)
     notes = _durations(found.items)
     lines = [line(event, names, notes.get(moved, "")) for event, moved in _told_once(found.items)]
     return Page(lines, found.next_cursor, found.previous_cursor)
+
+
+def acts_on(message: Message) -> list[Event]:
+    """What people did with a message after it was accepted, oldest first."""
+    acts = select(Event).filter_by(session_id=message.session_id).where(Event.at >= message.created_at)
+    found = db.session.scalars(acts.where(Event.kind.in_(ACTS_ON_MESSAGES)).order_by(Event.at, Event.id))
+    return [event for event in found if event.detail.get("message") == message.id]
+
+
+def people(workspace_id: int) -> dict[str, str]:
+    """Names by e-mail address."""
+    query = select(User.email, User.name).filter_by(workspace_id=workspace_id)
+    return dict(db.session.execute(query).all())
 
 
 def _told_once(events: list[Event]) -> Iterator[tuple[Event, int]]:
@@ -78,10 +92,9 @@ def _change_before(session_id: int, event: Event) -> Event | None:
 
 
 def _names(workspace_id: int, events: list[Event]) -> Names:
-    people = select(User.email, User.name).filter_by(workspace_id=workspace_id)
     ids = {event.detail["message"] for event in events if "message" in event.detail}
     recipients = select(Message.id, Message.recipient).where(Message.id.in_(ids))
     return Names(
-        dict(db.session.execute(people).all()),
+        people(workspace_id),
         dict(db.session.execute(recipients).all()) if ids else {},
     )
