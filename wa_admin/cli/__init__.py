@@ -25,7 +25,7 @@ COMMANDS = {
     "gateway": "processes:gateway",
     "scheduler": "processes:scheduler",
 }
-# what Flask and its extensions bring; `flask` itself finds these without us
+# what Flask and its extensions bring; `flask` has the last two of itself
 OF_FLASK = {
     "db": "flask_migrate.cli:db",
     "routes": "flask.cli:routes_command",
@@ -47,7 +47,7 @@ def register(app: Flask) -> None:
     """The same commands for `flask`, and the migrations that `flask db` works on."""
     from werkzeug.local import LocalProxy
 
-    app.cli = _commands(COMMANDS)
+    app.cli = _commands({**COMMANDS, **OF_FLASK})
     # Flask-Migrate brings Alembic, which is slow to load: only when somebody migrates
     app.extensions["migrate"] = LocalProxy(partial(_migrations, app))
 

@@ -1,0 +1,69 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WA_ADMIN = Path(sys.executable).parent / "wa-admin"
+
+
+def wa_admin(*arguments, cwd, **environ):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+    env = {**plain, "WA_DATA_DIR": str(cwd / "data"), **environ}
+    return subprocess.run([WA_ADMIN, *arguments], cwd=cwd, env=env, capture_output=True, text=True)
+
+
+def test_the_version_needs_neither_flask_nor_click():
+    code = (
+        "import sys; sys.argv = ['wa-admin', '--version']\n"
+        "from wa_admin.cli import main; main()\n"
+        "print([m for m in ('flask', 'click', 'sqlalchemy') if m in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "wa-admin 0.1.0\n[]\n"
+
+
+def test_it_works_from_any_directory(tmp_path):
+    upgraded = wa_admin("db", "upgrade", cwd=tmp_path)
+    assert upgraded.returncode == 0, upgraded.stderr
+    listed = wa_admin("sessions", "list", cwd=tmp_path)
+    assert (listed.returncode, "no session yet" in listed.stdout) == (0, True)
+
+
+def test_a_database_without_tables_is_said_to_be_so(tmp_path):
+    told = wa_admin("sessions", "list", cwd=tmp_path)
+    assert told.returncode == 2 and "wa-admin db upgrade" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_bad_setting_is_named_in_one_line(tmp_path):
+    told = wa_admin("sessions", "list", cwd=tmp_path, WA_PORT="many")
+    assert told.returncode == 2
+    assert told.stderr.startswith("Error: WA_PORT must be") and told.stderr.count("\n") == 1
+
+
+def test_a_data_directory_that_cannot_be_made_is_said_to_be_so(tmp_path):
+    (tmp_path / "file").touch()
+    told = wa_admin("sessions", "list", cwd=tmp_path, WA_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert told.returncode == 2 and "data directory" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_flask_finds_the_same_commands(tmp_path):
+    root = Path(__file__).parents[2]
+    environ = {**os.environ, "WA_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "--help"]
+    told = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True)
+    assert all(
+        name in told.stdout for name in ("sessions", "send", "users", "keys", "outbox", "doctor", "db", "up")
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["sessions", "--help"], ["gateway", "run", "--help"]])
+def test_help_is_at_hand(run, arguments):
+    assert "Usage:" in run(*arguments).output
+
+
+def test_the_gateway_takes_the_settings_of_the_panel(tmp_path):
+    told = wa_admin("gateway", "run", cwd=tmp_path, WA_GATEWAY_HOST="192.0.2.1", WA_ENGINE="simulator")
+    assert "cannot listen on 192.0.2.1:8010" in told.stderr  # it got as far as to listen, with the made key
