@@ -24,7 +24,7 @@ def test_a_gateway_that_is_down_is_bad_and_says_what_to_do(run, connected):
 
 
 def test_a_wrong_key_is_told_apart(stub, run, connected):
-    stub.script[""] = lambda _: (401, {"status": 401, "error": "Unauthorized", "response": {}})
+    stub.script["verify-creds"] = lambda _: (401, {"status": 401, "error": "Unauthorized", "response": {}})
     _, found, _ = levels(run)
     gateway = next(one for one in found if one["subject"] == "Gateway")
     assert gateway["level"] == "bad" and "key" in gateway["sentence"]
