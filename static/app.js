@@ -137,7 +137,7 @@
     const record = misses.get(element) ?? { count: 0, since: pageStart };
     misses.set(element, { ...record, count: record.count + 1 });
     if (record.count + 1 < 2) return;
-    const time = new Intl.DateTimeFormat(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+    const time = new Intl.DateTimeFormat(words.locale, { hour: "2-digit", minute: "2-digit" });
     element.dataset.late = words.late.replace("%s", time.format(record.since));
   };
   const pageStart = Date.now();

@@ -66,6 +66,7 @@ def script_words() -> dict[str, Any]:
     """What app.js says; its sentences and ours are the same."""
     return {
         "now": clock.now().timestamp(),
+        "locale": str(get_locale()).replace("_", "-"),
         "just_now": gettext("just now"),
         "ago": {unit: _ago_in(unit, "%s") for unit in ("s", "min", "h", "d")},
         "span": {

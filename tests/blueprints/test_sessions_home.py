@@ -97,12 +97,13 @@ def test_without_a_session_the_first_is_added_and_linked_at_once(admin, app):
     assert form["action"] == "/sessions/new" and fields["link"] == "1" and fields["name"]
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_a_supervisor_looks_and_touches_nothing(signed_in, make_session, look):
-    make_session(**LOOKS[look][0])
-    page = read(signed_in(Role.SUPERVISOR).get("/").text).one("main")
-    assert [form["action"] for form in page.all("form") if form.attributes.get("method") == "post"] == []
-    assert page.all("svg", class_="qr-code") == []
+def test_a_supervisor_looks_and_touches_nothing(signed_in, connected):
+    client = signed_in(Role.SUPERVISOR)
+    for columns, _, _ in LOOKS.values():
+        change(connected, **columns)
+        page = read(client.get("/").text).one("main")
+        assert [form for form in page.all("form") if form.attributes.get("method") == "post"] == []
+        assert page.all("svg", class_="qr-code") == []
 
 
 def test_waiting_messages_are_counted_where_they_cannot_leave(admin, make_session):
