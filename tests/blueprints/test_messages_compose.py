@@ -147,6 +147,12 @@ def test_a_correction_starts_from_the_earlier_message(admin, connected, make_mes
     assert (fields["recipient"], fields["message"]) == ("+62 812-9999-8888", "Promo")
 
 
+def test_a_correction_says_that_the_file_is_to_be_attached_again(admin, connected, make_message):
+    send(admin, media=(io.BytesIO(PNG), "cat.png"))
+    page = read(admin.get(f"/messages/new?copy_of={sent()[0].id}").text)
+    assert "“cat.png”" in page.one("div", class_="tone-warn").text
+
+
 def test_one_session_is_not_asked_for(admin, connected):
     assert "session_id" not in {one["name"] for one in read(admin.get("/messages/new").text).all("select")}
 

@@ -71,7 +71,8 @@ def steps(id):
 @requires(Role.OPERATOR)
 def new():
     known = sessions.listed(g.caller.workspace_id)
-    form = ComposeForm(known, **_prefilled())
+    earlier = _earlier()
+    form = ComposeForm(known, **_prefilled(earlier))
     if form.validate_on_submit():
         with refusals_shown_in(form):
             message = outbox.send(
@@ -85,7 +86,7 @@ def new():
                 source=g.caller.actor,
             )
             return hx.go(url_for(".show", id=message.id))
-    shown = {"form": form, "sessions": known, "longest": outbox.TEXT_LENGTH}
+    shown = {"form": form, "sessions": known, "earlier": earlier, "longest": outbox.TEXT_LENGTH}
     status = 422 if form.errors else 200
     if hx.asked():
         return hx.fragment(
@@ -173,11 +174,15 @@ def _poll_seconds(message: Message) -> int | None:
     return None
 
 
-def _prefilled() -> dict[str, object]:
-    """A test to one's own number, or the text of an earlier message for another number."""
-    copied = request.args.get("copy_of", type=int)
-    if copied is not None:
-        earlier = outbox.find(g.caller.workspace_id, copied)
+def _earlier() -> Message | None:
+    """The message that the new one starts from."""
+    id = request.args.get("copy_of", type=int)
+    return outbox.find(g.caller.workspace_id, id) if id is not None else None
+
+
+def _prefilled(earlier: Message | None) -> dict[str, object]:
+    """The text of an earlier message, perhaps for another number, or a test to one's own."""
+    if earlier is not None:
         return {"recipient": phone.for_reading(earlier.recipient), "message": earlier.body}
     wa_session = sessions.default(g.caller.workspace_id)
     if "test" not in request.args or wa_session is None:
