@@ -1,48 +1,44 @@
-"""A gateway that takes every message after a given number of seconds: `python -m bench.stub 0.1`."""
+"""A gateway that takes every message, after a given number of seconds.
+
+It runs on a thread of the measuring process, so that the CPU time of a direct call is that of both its ends.
+"""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ANSWER = b'{"key":{"remoteJid":"6281234567890@s.whatsapp.net","fromMe":true,"id":"3EB0"},"status":"PENDING"}'
+HEAD = f"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {len(ANSWER)}\r\n\r\n"
 
 
 @contextmanager
 def running(seconds: float) -> Iterator[str]:
-    """Its address; in a process of its own, so that its CPU time is not counted as ours."""
-    command = [sys.executable, "-m", "bench.stub", str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.kill()
+    """Its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(seconds))
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    seconds = 0.0
+def _handler(seconds: float) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        time.sleep(self.seconds)
-        head = (
-            f"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: {len(ANSWER)}\r\n\r\n"
-        )
-        self.wfile.write(head.encode() + ANSWER)
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            time.sleep(seconds)
+            self.wfile.write(HEAD.encode() + ANSWER)
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
 
-
-if __name__ == "__main__":
-    _Handler.seconds = float(sys.argv[1])
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    print(server.server_port, flush=True)
-    server.serve_forever()
+    return Handler

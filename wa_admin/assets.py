@@ -15,10 +15,12 @@ def register(app: Flask) -> None:
 
 def asset(name: str) -> str:
     """The address of a file below static/."""
-    path = Path(str(current_app.static_folder), name)
-    return url_for("static", filename=name, v=_fingerprint(path, path.stat().st_mtime_ns))
+    if current_app.debug:
+        _address.cache_clear()
+    return _address(str(current_app.static_folder), name)
 
 
-@lru_cache(maxsize=64)
-def _fingerprint(path: Path, _changed_at: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+@lru_cache(maxsize=256)
+def _address(folder: str, name: str) -> str:
+    fingerprint = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:10]
+    return url_for("static", filename=name, v=fingerprint)

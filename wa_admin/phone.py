@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import phonenumbers
@@ -80,6 +81,7 @@ def digits(typed: str, region: str) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def for_reading(number: str | None, region: str = "") -> str:
     """`628123456789` as `+62 812-3456-789`; what is no number comes back as it is."""
     if not number or not number.isdecimal():

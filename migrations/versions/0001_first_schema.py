@@ -290,6 +290,13 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_message_list", ["workspace_id", "id"], unique=False)
         batch_op.create_index(
+            "ix_message_oldest",
+            ["session_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('queued', 'sending')"),
+            postgresql_where=sa.text("status IN ('queued', 'sending')"),
+        )
+        batch_op.create_index(
             "ix_message_open",
             ["session_id", "recipient", "id"],
             unique=False,
@@ -342,6 +349,11 @@ def downgrade() -> None:
     op.drop_table("delivery")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("ix_message_provider")
+        batch_op.drop_index(
+            "ix_message_oldest",
+            sqlite_where=sa.text("status IN ('queued', 'sending')"),
+            postgresql_where=sa.text("status IN ('queued', 'sending')"),
+        )
         batch_op.drop_index(
             "ix_message_open",
             sqlite_where=sa.text("status IN ('queued', 'sending')"),

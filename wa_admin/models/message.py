@@ -60,6 +60,13 @@ class Message(Base):
             postgresql_where=text("status = 'queued'"),
         ),
         Index(
+            "ix_message_oldest",
+            "session_id",
+            "id",
+            sqlite_where=text("status IN ('queued', 'sending')"),
+            postgresql_where=text("status IN ('queued', 'sending')"),
+        ),
+        Index(
             "ix_message_open",
             "session_id",
             "recipient",

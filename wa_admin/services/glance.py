@@ -4,26 +4,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from types import FunctionType
 from typing import Any
 
 from flask import g, session
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, select, text
 
 from .. import clock
 from ..crypto import digest
 from ..extensions import db
 from ..models import DailyCount, Gateway, LoginSession, Message, User, WhatsAppSession
-from ..models.message import WAITING
+from ..prepared import Prepared
 from . import logins, stats
 
+# written out, not as parameters: SQLite takes a partial index only for the very words of its condition
+_IS_WAITING = text("message.status IN ('queued', 'sending')")
 _OLDEST = (
-    select(func.min(Message.created_at))
-    .where(Message.session_id == WhatsAppSession.id, Message.status.in_(WAITING))
+    select(Message.created_at)
+    .where(Message.session_id == WhatsAppSession.id, _IS_WAITING)
+    .order_by(Message.id)
+    .limit(1)
     .scalar_subquery()
 )
 _SESSION = [column for column in WhatsAppSession.__table__.c if not column.name.startswith("sealed_")]
 _SEALED = [WhatsAppSession.__table__.c.sealed_qr, WhatsAppSession.__table__.c.sealed_pairing_code]
 _GATEWAY = [column for column in Gateway.__table__.c if not column.name.startswith("sealed_")]
+_SESSION_NAMES = [column.name for column in (*_SESSION, *_SEALED)]
+_GATEWAY_NAMES = [column.name for column in _GATEWAY]
+_EVERYTHING = Prepared(
+    select(*logins.IDENTITY, *_SESSION, *_SEALED, *_GATEWAY)
+    .add_columns(DailyCount.sent, DailyCount.delivered, DailyCount.failed, _OLDEST)
+    .select_from(LoginSession)
+    .join(User, and_(User.id == LoginSession.user_id, User.is_active))
+    .outerjoin(
+        WhatsAppSession,
+        and_(WhatsAppSession.id == bindparam("id"), WhatsAppSession.workspace_id == User.workspace_id),
+    )
+    .outerjoin(Gateway, Gateway.id == WhatsAppSession.gateway_id)
+    .outerjoin(
+        DailyCount, and_(DailyCount.session_id == WhatsAppSession.id, DailyCount.day == bindparam("today"))
+    )
+    .where(LoginSession.token_hash == bindparam("token_hash"))
+)
+
+
+def _picture_of(model: type) -> type:
+    """A class that holds a row and answers the model's questions, without the cost of an entity."""
+    questions = {
+        name: value for name, value in vars(model).items() if isinstance(value, property | FunctionType)
+    }
+    return type(
+        f"{model.__name__}Picture", (), {name: questions[name] for name in questions if name[0] != "_"}
+    )
+
+
+_SessionPicture, _GatewayPicture = _picture_of(WhatsAppSession), _picture_of(Gateway)
 
 
 @dataclass(frozen=True)
@@ -59,42 +94,26 @@ def look_up(id: int) -> Glance | None:
 
 def _ask(id: int, token_hash: str) -> Glance | None:
     now = clock.now()
-    query = (
-        select(*logins.IDENTITY, *_SESSION, *_SEALED, *_GATEWAY, DailyCount.sent, DailyCount.delivered)
-        .add_columns(DailyCount.failed, _OLDEST)
-        .select_from(LoginSession)
-        .join(User, and_(User.id == LoginSession.user_id, User.is_active))
-        .outerjoin(
-            WhatsAppSession, and_(WhatsAppSession.id == id, WhatsAppSession.workspace_id == User.workspace_id)
-        )
-        .outerjoin(Gateway, Gateway.id == WhatsAppSession.gateway_id)
-        .outerjoin(
-            DailyCount, and_(DailyCount.session_id == WhatsAppSession.id, DailyCount.day == now.date())
-        )
-        .where(LoginSession.token_hash == token_hash)
-    )
-    with db.engine.connect() as connection:
-        row = connection.execute(query).first()
-    if row is None:
+    values = _EVERYTHING.first(db.engine, id=id, token_hash=token_hash, today=now.date())
+    if values is None:
         return None
-    values = list(row)
     logins.remember(token_hash, logins.Identity(*_cut(values, len(logins.IDENTITY))))
-    columns = _cut(values, len(_SESSION) + len(_SEALED))
-    gateway_columns = _cut(values, len(_GATEWAY))
-    if columns[0] is None:
+    wa_session: Any = _filled(_SessionPicture, _SESSION_NAMES, values)
+    wa_session.gateway = _filled(_GatewayPicture, _GATEWAY_NAMES, values)
+    if wa_session.id is None:
         return None
-    wa_session = WhatsAppSession(**_named([*_SESSION, *_SEALED], columns))
-    wa_session.gateway = Gateway(**_named(_GATEWAY, gateway_columns))
     sent, delivered, failed, oldest = values
     today = stats.summed_up(sent or 0, delivered or 0, failed or 0, wa_session.waiting_count, oldest)
     return Glance(wa_session, today, now)
+
+
+def _filled(picture: type, names: list[str], values: list[Any]) -> Any:
+    row = picture()
+    row.__dict__.update(zip(names, _cut(values, len(names)), strict=True))
+    return row
 
 
 def _cut(values: list[Any], count: int) -> list[Any]:
     taken = values[:count]
     del values[:count]
     return taken
-
-
-def _named(columns: list[Any], values: list[Any]) -> dict[str, Any]:
-    return {column.name: value for column, value in zip(columns, values, strict=True)}
