@@ -83,8 +83,10 @@ def _name_of(host: str) -> str:
 
 
 def _add_headers(response: Response) -> Response:
-    for name, value in ON_EVERYTHING.items():
-        response.headers.setdefault(name, value)
+    present = {name.lower() for name, _ in response.headers}
+    for name, value in ON_EVERYTHING.items():  # setdefault() would look through all of them for each
+        if name.lower() not in present:
+            response.headers.add(name, value)
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     response.vary.add("HX-Request")
