@@ -114,3 +114,9 @@ def test_deleting_needs_an_id(api, connected):
 def test_without_a_key_the_shape_is_the_same(client):
     response = client.get(PATH)
     assert response.status_code == 401 and set(response.get_json()) == {"error", "code"}
+
+
+def test_a_gateway_that_is_down_is_said_to_be(api, two):
+    assert refusal(api.call("DELETE", f"{PATH}?id=2")) == (503, "gateway_unreachable")
+    assert refusal(api.call("PUT", PATH, json={"id": 1, "isActive": False})) == (503, "gateway_unreachable")
+    assert WhatsAppSession.count(1) == 2

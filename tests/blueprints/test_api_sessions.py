@@ -211,3 +211,21 @@ def test_roles_may_do_what_is_theirs(signed_in, connected):
         Role.OPERATOR: [True, True, True, False],
         Role.ADMIN: [True, True, True, True],
     }
+
+
+GATEWAY_FAULTS = [
+    (None, "gateway_bad_answer", 502),
+    (
+        (401, {"status": 401, "error": "Unauthorized", "response": {"message": "Unauthorized"}}),
+        "gateway_auth",
+        409,
+    ),
+    ((500, {"status": 500, "error": "Internal Server Error", "response": {}}), "gateway_bad_answer", 502),
+    ((200, b"<html>"), "gateway_bad_answer", 502),
+]
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), GATEWAY_FAULTS)
+def test_each_trouble_of_a_gateway_has_its_code(stub, api, connected, answer, code, status):
+    stub.script["restart"] = lambda _: answer
+    assert error(api.post(f"{API}/restart/1/"))[:2] == (status, code)

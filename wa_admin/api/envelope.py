@@ -31,6 +31,7 @@ OF_HTTP = {
     415: ("unsupported_media_type", _l("Send JSON, with the header Content-Type: application/json.")),
     429: ("too_many_requests", _l("Too many requests: wait a little.")),
 }
+# a gateway's trouble keeps one status, whether a service put it into words or not
 OF_GATEWAY = {
     "gateway_unreachable": 503,
     "gateway_timeout": 504,
@@ -71,7 +72,8 @@ def answer(shape: Any, status: int) -> Response:
 
 def refused(error: Refusal) -> Response:
     retry = getattr(error, "retry_after_seconds", None)
-    return failure(error.status, error.code, error.sentence, error.field, retry and max(1, int(retry)))
+    status = OF_GATEWAY.get(error.code, error.status)
+    return failure(status, error.code, error.sentence, error.field, retry and max(1, int(retry)))
 
 
 def gateway_failed(error: GatewayError) -> Response:

@@ -55,11 +55,13 @@ CATALOGUE: dict[str, Known] = {
     "no_gateway": Known(503, _l("No gateway is set up yet.")),
     "unknown_gateway": Known(400, _l("There is no gateway of this name.")),
     "unsupported": Known(501, _l("This gateway or version cannot do that.")),
-    "gateway_unreachable": Known(502, _l("The gateway does not answer.")),
-    "gateway_timeout": Known(502, _l("The gateway did not answer in time.")),
+    "gateway_unreachable": Known(503, _l("The gateway does not answer.")),
+    "gateway_timeout": Known(504, _l("The gateway did not answer in time.")),
     "gateway_bad_answer": Known(502, _l("The gateway answered nonsense.")),
     "gateway_auth": Known(409, _l("The gateway refuses our key.")),
     "gateway_not_found": Known(409, _l("The gateway does not know the session.")),
+    "rate_limited": Known(503, _l("The gateway wants to be asked less often.")),
+    "rejected": Known(409, _l("The gateway or WhatsApp refuses this.")),
     # messages
     "bad_number": Known(400, _l("This is no phone number.")),
     "number_missing": Known(400, _l("There is no phone number.")),
@@ -83,3 +85,8 @@ ALWAYS = (
     "too_many_requests", "changed_meanwhile", "server_error", "database_busy",
 )  # fmt: skip
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
+# what a call that reaches for the gateway can be refused with
+GATEWAY = (
+    "gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_bad_answer", "gateway_not_found",
+    "not_connected", "rate_limited", "rejected", "unsupported",
+)  # fmt: skip

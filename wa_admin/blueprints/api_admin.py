@@ -6,6 +6,7 @@ from flask import Blueprint, g
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from ..api.errors import GATEWAY
 from ..api.operation import operation
 from ..models import Role
 from ..refusal import Refusal
@@ -72,6 +73,7 @@ def create(body):
     gives="AdminSession",
     is_bare=True,
     refuses=(
+        *GATEWAY,
         "session_not_found", "name_taken", "session_id_taken", "session_id_bad", "session_id_fixed",
         "bad_number", "not_connected", "default_session",
     ),
@@ -106,7 +108,7 @@ def edit(body):
     asks="AdminDeleteQuery",
     gives="AdminDeleted",
     is_bare=True,
-    refuses=("session_not_found", "default_session"),
+    refuses=("session_not_found", "default_session", *GATEWAY),
 )
 def delete(query):
     found = sessions.find(g.caller.workspace_id, query["id"])

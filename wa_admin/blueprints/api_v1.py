@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from .. import phone, qr
+from ..api.errors import GATEWAY
 from ..api.operation import operation
 from ..app import MAX_REQUEST_BYTES, settings
 from ..drivers.contract import Unsupported
@@ -19,7 +20,6 @@ bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
 
 LOOK, ACT, KEEP = key_or_login(Role.SUPERVISOR), key_or_login(Role.OPERATOR), key_or_login(Role.ADMIN)
 IN_PATH = ("session_not_found",)
-GATEWAY = ("gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_bad_answer")
 
 
 class NoCode(Refusal):

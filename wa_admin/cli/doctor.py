@@ -117,9 +117,7 @@ def _clock() -> Finding:
     newest = db.session.scalar(select(func.max(Event.at)))
     now = clock.now()
     if newest is not None and newest > now + CLOCK_MAY_DIFFER_BY:
-        sentence = (
-            f"it is {now:%Y-%m-%d %H:%M} UTC here, but the timeline holds {newest:%Y-%m-%d %H:%M}"
-        )
+        sentence = f"it is {now:%Y-%m-%d %H:%M} UTC here, but the timeline holds {newest:%Y-%m-%d %H:%M}"
         return Finding("bad", "Clock", sentence, "Set the clock; let NTP keep it.")
     return Finding("ok", "Clock", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
