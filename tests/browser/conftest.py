@@ -5,11 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from gallery import Gallery
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    WebError,
+    expect,
+    sync_playwright,
+)
 from simulation import Phone, Simulation
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -22,6 +33,7 @@ SWITCHES = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 HANDSET = {"width": 390, "height": 844}
+READER: Any = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Asia/Jakarta"}
 PASSWORD = "correct horse battery staple"  # of every role: tests/conftest.py
 WAIT_SECONDS = 10
 
@@ -59,13 +71,12 @@ class Watched:
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         self.url = url
         self.complaints: list[str] = []
-        options = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Asia/Jakarta", **options}
-        self.context: BrowserContext = browser.new_context(base_url=url, **options)
+        self.context: BrowserContext = browser.new_context(base_url=url, **READER | options)
         self.context.set_default_timeout(WAIT_SECONDS * 1000)
         self.context.add_init_script(WATCH)
         self.context.on("request", self._on_request)
-        self.context.on("console", lambda said: said.type == "error" and self._note(said.text))
-        self.context.on("weberror", lambda error: self._note(str(error.error)))
+        self.context.on("console", self._on_console)
+        self.context.on("weberror", self._on_error)
         self.page: Page = self.context.new_page()
         self.expected: tuple[str, ...] = ()
 
@@ -81,6 +92,13 @@ class Watched:
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((f"{self.url}/", "blob:")):
             self._note(f"a request left the panel: {request.url}")
+
+    def _on_console(self, said: ConsoleMessage) -> None:
+        if said.type == "error":
+            self._note(f"{said.text} {said.location.get('url', '')}")
+
+    def _on_error(self, thrown: WebError) -> None:
+        self._note(str(thrown.error))
 
     def _note(self, complaint: str) -> None:
         self.complaints.append(complaint)
@@ -117,28 +135,36 @@ def speed() -> float:
 @pytest.fixture(scope="module")
 def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory, speed: float) -> Iterator[Simulation]:
     """A panel with one account of each role, and everything behind it."""
-    data_dir = tmp_path_factory.mktemp("up") / "data"
-    shutil.copytree(migrated, data_dir)
-    up = Simulation(data_dir, speed=speed)
+    up = Simulation(_copy(migrated, tmp_path_factory), speed=speed)
     yield up
     up.stop()
 
 
+def _copy(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(migrated, tmp_path_factory.mktemp("panel") / "data"))
+
+
 @pytest.fixture(scope="module")
-def logged_in(chromium: Browser, up: Simulation) -> Any:
-    """The cookies of an admin, for windows that start logged in."""
-    return log_in(chromium, up.url)
+def enter(chromium: Browser) -> Callable[..., Any]:
+    """Logs somebody in; the cookies, for windows that start logged in."""
+
+    def log_in(url: str, role: str = "admin") -> Any:
+        context = chromium.new_context(base_url=url, **READER)
+        page = context.new_page()
+        page.goto("/login")
+        fill_login(page, role)
+        page.wait_for_url(f"{url}/")
+        state = context.storage_state()
+        context.close()
+        return state
+
+    return log_in
 
 
-def log_in(chromium: Browser, url: str, role: str = "admin") -> Any:
-    context = chromium.new_context(base_url=url)
-    page = context.new_page()
-    page.goto("/login")
-    fill_login(page, role)
-    page.wait_for_url(f"{url}/")
-    state = context.storage_state()
-    context.close()
-    return state
+@pytest.fixture(scope="module")
+def logged_in(enter: Callable[..., Any], up: Simulation) -> Any:
+    """The cookies of an admin."""
+    return enter(up.url)
 
 
 def fill_login(page: Page, role: str = "admin") -> None:
@@ -168,3 +194,23 @@ def pictures(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
             page.screenshot(path=Path(into) / f"{name}.png", animations="disabled")
 
     return take
+
+
+@pytest.fixture(scope="module")
+def gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    with closing(Gallery(_copy(migrated, tmp_path_factory))) as gallery:
+        yield gallery
+
+
+@pytest.fixture
+def bare_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    """Before there is anything."""
+    with closing(Gallery(_copy(migrated, tmp_path_factory))) as gallery:
+        gallery.forget_everything()
+        yield gallery
+
+
+@pytest.fixture(scope="module")
+def visitor(enter: Callable[..., Any], gallery: Gallery) -> Any:
+    """The cookies of an admin of the gallery."""
+    return enter(gallery.url)

@@ -1,0 +1,221 @@
+"""A panel with a past, whose session can be put into any state to be looked at; no gateway is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from running_panel import RunningPanel
+from sqlalchemy import select, update
+
+from wa_admin import clock, create_app
+from wa_admin.app import vault
+from wa_admin.extensions import db, writing
+from wa_admin.models import Event, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
+from wa_admin.services import api_keys, gateways, sample
+
+NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
+UNTOUCHED: dict[str, Any] = {
+    "is_active": True,
+    "paused_at": None,
+    "phone_number": NUMBER,
+    "linked_number": NUMBER,
+    "profile_name": "Toko Sari",
+    "sealed_qr": None,
+    "sealed_pairing_code": None,
+    "qr_sequence": None,
+    "qr_expires_at": None,
+    "qr_lifetime_seconds": None,
+    "is_scanned": False,
+    "reconnect_attempts": 0,
+    "reconnect_at": None,
+    "ban_ends_at": None,
+}
+
+
+def ago(**span: float) -> Any:
+    return clock.now() - timedelta(**span)
+
+
+def ahead(**span: float) -> Any:
+    return clock.now() + timedelta(**span)
+
+
+def _down(reason: Reason | None, **more: Any) -> dict[str, Any]:
+    return {"status": Status.DISCONNECTED, "reason": reason, **more}
+
+
+def _unlinked(reason: Reason) -> dict[str, Any]:
+    return _down(reason, linked_at=None)
+
+
+def _code(**more: Any) -> dict[str, Any]:
+    """A code that waits; its own text is nobody's business, only its length is that of a real one."""
+    return {
+        "status": Status.QR_PENDING,
+        "reason": None,
+        "linked_at": None,
+        "linked_number": None,
+        "sealed_qr": "2@" + "Qr0" * 78,
+        "qr_sequence": 2,
+        "qr_expires_at": ahead(seconds=18),
+        "qr_lifetime_seconds": 20,
+        **more,
+    }
+
+
+def states() -> dict[str, dict[str, Any]]:
+    """What the row of a session holds in each state that a person can meet, and the edges of some."""
+    never = {"linked_number": None, "phone_number": None, "profile_name": None, "linked_at": None}
+    connected = {"status": Status.CONNECTED, "reason": None}
+    connecting = {"status": Status.CONNECTING, "reason": None}
+    return {
+        "never_linked": _down(Reason.NEVER_LINKED, **never),
+        "starting": connecting | never | {"status_at": ago(seconds=4)},
+        "starting_slow": connecting | never | {"status_at": ago(seconds=45)},
+        "waiting_for_scan": _code(),
+        "waiting_by_phone": _code(sealed_pairing_code="K7M2PX4D", qr_sequence=1),
+        "finishing": connecting | {"is_scanned": True, "linked_at": None},
+        "connected": connected,
+        "wrong_number": connected | {"linked_number": OTHER_NUMBER},
+        "paused": connected | {"paused_at": ago(minutes=12)},
+        "silent": {"status": Status.CONNECTED, "reason": Reason.SILENT, "last_proof_at": ago(hours=3)},
+        "reconnecting": _down(None, reconnect_attempts=2, reconnect_at=ahead(seconds=40)),
+        "no_network": _down(Reason.NETWORK, reconnect_attempts=4, reconnect_at=ahead(minutes=4)),
+        "gateway_unreachable": {"status": Status.CONNECTED, "reason": Reason.GATEWAY_UNREACHABLE},
+        "unlinked": _unlinked(Reason.LOGGED_OUT),
+        "qr_expired": _unlinked(Reason.QR_EXPIRED),
+        "passkey_required": _unlinked(Reason.PASSKEY_REQUIRED),
+        "auth_failure": _unlinked(Reason.AUTH_FAILURE),
+        "replaced": _down(Reason.REPLACED),
+        "banned": _down(Reason.BANNED, ban_ends_at=ahead(hours=23)),
+        "outdated": _down(Reason.OUTDATED),
+        "stopped": _down(Reason.STOPPED),
+        "inactive": _down(Reason.STOPPED, is_active=False),
+    }
+
+
+# what there is to look at beside the home page; {failed} stands for a message that has failed
+PAGES = {
+    "messages": "/messages",
+    "messages_failed": "/messages?status=failed",
+    "messages_nothing_here": "/messages?status=waiting",
+    "compose": "/messages/new",
+    **{f"message_{status}": f"/messages/{{{status}}}" for status in MessageStatus},
+    "message_send_again": "/messages/{uncertain}/deliveries",
+    "activity": "/activity",
+    "health": "/health",
+    "account": "/settings/account",
+    "keys": "/settings/keys",
+    "revoke_key": "/settings/keys/1/revocation",
+    "people": "/settings/people",
+    "person": "/settings/people/2",
+    "password_again": "/confirm",
+    "edit_session": "/sessions/1/edit",
+    "add_session": "/sessions/new",
+    "delete_session": "/sessions/1/delete",
+    "disconnect": "/sessions/1/confirm/disconnect",
+    "unlink": "/sessions/1/confirm/logout",
+    "another_number": "/sessions/1/confirm/replace",
+    "api_docs": "/api/docs",
+    "not_found": "/nowhere",
+}
+STATES = tuple(states())
+LINKING = (
+    "starting_slow",
+    "waiting_for_scan",
+    "waiting_by_phone",
+    "finishing",
+    "connected",
+    "wrong_number",
+    "qr_expired",
+    "passkey_required",
+    "gateway_unreachable",
+    "banned",
+)
+# every page and every state of those that have several, by name
+VIEWS = (*(f"home_{state}" for state in STATES), *(f"link_{state}" for state in LINKING), *PAGES)
+
+
+class Gallery:
+    """`data_dir` is migrated and has people; the session, number 1, has two weeks of sample data."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.app = create_app({"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"})
+        with self.app.app_context():
+            gateways.ensure()
+            wa_session = sample.session(1, actor="cli")
+        self.show("connected")
+        with self.app.app_context():
+            sample.fill(db.session.get_one(WhatsAppSession, wa_session.id))
+            api_keys.issue(1, "orders-api", actor="admin@example.com")
+        self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
+        self.url = f"http://127.0.0.1:{self.panel.port}"
+
+    def show(self, state: str, **more: Any) -> None:
+        """Put the session into this state."""
+        with self._changing():
+            defaults = UNTOUCHED | {"status_at": ago(minutes=23), "linked_at": ago(days=9)}
+            now = {
+                "checked_at": ago(seconds=8),
+                "connected_at": ago(hours=8),
+                "last_proof_at": ago(minutes=2),
+            }
+            columns = defaults | now | {"last_proof": "delivery"} | states()[state] | more
+            for name in ("sealed_qr", "sealed_pairing_code"):
+                columns[name] = columns[name] and vault().seal(columns[name])
+            db.session.execute(
+                update(WhatsAppSession).values(**columns, rev=WhatsAppSession.rev + 1, updated_at=clock.now())
+            )
+            is_failing = state == "gateway_unreachable"
+            db.session.execute(
+                update(Gateway).values(
+                    failing_since=ago(minutes=3) if is_failing else None,
+                    failure="gateway_unreachable" if is_failing else None,
+                    checked_at=ago(minutes=3 if is_failing else 0, seconds=8),
+                    latency_ms=14,
+                    version="2.3.7",
+                )
+            )
+
+    def prepare(self, view: str) -> str:
+        """Make ready what one of VIEWS shows; its path."""
+        kind, _, state = view.partition("_")
+        if view in PAGES:
+            self.show("connected")
+            path = PAGES[view]
+            statuses = [status for status in MessageStatus if f"{{{status}}}" in path]
+            return path.format(**{status: self.message(status) for status in statuses})
+        self.show(state)
+        by = "?by=phone" if state == "waiting_by_phone" else ""
+        return "/" if kind == "home" else f"/sessions/1/link{by}"
+
+    def message(self, status: str) -> int:
+        """The number of a message in this status, made from another when there is none."""
+        with self._changing():
+            found = db.session.scalar(select(Message.id).filter_by(status=status).limit(1))
+            if found is None:
+                found = db.session.scalars(select(Message.id).filter_by(status="read").limit(1)).one()
+                db.session.execute(update(Message).filter_by(id=found).values(status=status))
+            return found
+
+    def forget_everything(self) -> None:
+        """No session, no message, nothing in the activity."""
+        with self._changing():
+            for table in (Message, Event, WhatsAppSession):
+                db.session.query(table).delete()
+
+    def close(self) -> None:
+        self.panel.close()
+        with self.app.app_context():
+            gateways.close_all()
+            db.session.remove()
+            db.engine.dispose()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self.app.app_context(), writing():
+            yield
