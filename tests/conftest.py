@@ -77,36 +77,75 @@ def make_app(data_dir: Path, compiled: Path) -> Iterator[Callable[..., Flask]]:
     made = []
 
     def make(**more: str) -> Flask:
-        app = create_app(environment(data_dir, **more))
-        app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-        app.test_client_class = Browser
-        # compiling the templates is most of what a page costs in a test
-        app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
-        made.append(app)
-        return app
+        made.append(for_tests(create_app(environment(data_dir, **more)), compiled))
+        return made[-1]
 
     yield make
     for app in made:
         with app.app_context():
-            gateways.close_all()
-            db.session.remove()
-            db.engine.dispose()
+            let_go()
+
+
+def for_tests(app: Flask, compiled: Path) -> Flask:
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    app.test_client_class = Browser
+    # compiling the templates is most of what a page costs in a test
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
+    return app
+
+
+def let_go() -> None:
+    """Nothing of this test's connections, files and memory reaches the next one."""
+    gateways.close_all()
+    logins.forget_cached()
+    db.session.remove()
+    db.engine.dispose()
 
 
 @pytest.fixture
-def stub(data_dir: Path) -> Iterator[StubGateway]:
-    """A gateway that answers what the test tells it to; ask for it before `app`."""
+def stub() -> Iterator[StubGateway]:
+    """A gateway that answers what the test tells it to; `app` uses it when a test asks for both."""
     stub = StubGateway()
     yield stub
     stub.stop()
 
 
+@pytest.fixture(scope="session")
+def shared_app(migrated: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Putting an application together costs more than most tests, so those that can share one."""
+    copy = tmp_path_factory.mktemp("shared") / "data"
+    shutil.copytree(migrated, copy)
+    return for_tests(create_app(environment(copy, WA_GATEWAY_PORT="9")), compiled)
+
+
 @pytest.fixture
-def app(request: pytest.FixtureRequest, make_app: Callable[..., Flask]) -> Iterator[Flask]:
-    port = str(request.getfixturevalue("stub").port) if "stub" in request.fixturenames else "9"
-    app = make_app(WA_GATEWAY_PORT=port)
+def fresh_app(shared_app: Flask, migrated: Path) -> Iterator[Flask]:
+    """The shared application as on its first day: settings and database are put back."""
+    config = dict(shared_app.config)
+    database = Path(shared_app.instance_path) / "wa-admin.db"
+    for left in database.parent.glob("wa-admin.db*"):
+        left.unlink()
+    shutil.copy(migrated / database.name, database)
+    yield shared_app
+    with shared_app.app_context():
+        let_go()
+    shared_app.config.clear()
+    shared_app.config.update(config)
+
+
+@pytest.fixture
+def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """The panel inside its context; one of its own where a test wants the data directory or other settings."""
+    stub = request.getfixturevalue("stub") if "stub" in request.fixturenames else None
+    if {"data_dir", "make_app"} & set(request.fixturenames):
+        app = request.getfixturevalue("make_app")(WA_GATEWAY_PORT=str(stub.port) if stub else "9")
+    else:
+        app = request.getfixturevalue("fresh_app")
     with app.app_context():
-        gateways.ensure()
+        gateway = gateways.ensure()
+        if stub:
+            with writing():
+                gateway.base_url = f"http://127.0.0.1:{stub.port}"
         yield app
 
 

@@ -113,7 +113,7 @@ def test_success_names_the_number_ends_the_polls_and_closes(admin, waiting):
 def test_another_number_than_expected_stays_open_and_warns(admin, make_session):
     make_session(phone_number="6281399998888")
     shown = panel(link_page(admin, db.session.query(WhatsAppSession).one()))
-    assert "You expected +62 813-9999-8888." in shown.text and "data-done" not in shown
+    assert "You expected +62 813-9999-8888" in shown.text and "data-done" not in shown
     assert "Unlink +62 812-3456-7890 and link again" in shown.text
 
 

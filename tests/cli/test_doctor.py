@@ -1,10 +1,15 @@
 import json
 from datetime import timedelta
 
+import pytest
+
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event
 from wa_admin.services import gateways
+
+# the doctor reads the gateway's address from the settings: each test needs its own
+pytestmark = pytest.mark.usefixtures("data_dir")
 
 
 def levels(run):
