@@ -135,7 +135,7 @@ def fresh_app(shared_app: Flask, migrated: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """The panel inside its context; one of its own where a test wants the data directory or other settings."""
+    """The panel inside its context; one of its own where a test wants its data directory or settings."""
     stub = request.getfixturevalue("stub") if "stub" in request.fixturenames else None
     if {"data_dir", "make_app"} & set(request.fixturenames):
         app = request.getfixturevalue("make_app")(WA_GATEWAY_PORT=str(stub.port) if stub else "9")

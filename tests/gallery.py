@@ -85,6 +85,7 @@ def states() -> dict[str, dict[str, Any]]:
         "silent": {"status": Status.CONNECTED, "reason": Reason.SILENT, "last_proof_at": ago(hours=3)},
         "reconnecting": _down(None, reconnect_attempts=2, reconnect_at=ahead(seconds=40)),
         "no_network": _down(Reason.NETWORK, reconnect_attempts=4, reconnect_at=ahead(minutes=4)),
+        "engine_crashed": _down(Reason.NETWORK, gateway_word="crashed"),
         "gateway_unreachable": {"status": Status.CONNECTED, "reason": Reason.GATEWAY_UNREACHABLE},
         "unlinked": _unlinked(Reason.LOGGED_OUT),
         "qr_expired": _unlinked(Reason.QR_EXPIRED),

@@ -133,7 +133,8 @@ def _refuse_open_http(settings: Settings) -> None:
         raise BadSetting(
             "WA_HOST",
             f"is {settings.host}, which other machines can reach: set WA_PUBLIC_URL to the https:// "
-            "address of your proxy, or WA_ALLOW_INSECURE_HTTP=1 if passwords may cross your network in the clear",
+            "address of your proxy, or WA_ALLOW_INSECURE_HTTP=1 if passwords may cross your network in the "
+            "clear",
         )
 
 

@@ -18,6 +18,7 @@ from .services.glance import Glance
 from .services.stats import Day
 
 LINKING = frozenset({Look.STARTING, Look.WAITING_FOR_SCAN, Look.FINISHING})
+HOPING = frozenset({Look.GATEWAY_UNREACHABLE, Look.RECONNECTING, Look.NO_NETWORK, Look.ENGINE_CRASHED})
 LINKED = frozenset({Look.CONNECTED, Look.PAUSED, Look.SILENT})
 SLOW_AFTER = timedelta(seconds=30)
 # codes in a set: whatsmeow qrchan.go, Baileys socket.ts
@@ -57,7 +58,7 @@ def panel(seen: Glance, by: str) -> dict[str, Any]:
         "is_slow": is_slow(seen),
         "version": panel_version(seen),
         "poll_seconds": 2 if look == Look.WAITING_FOR_SCAN else 1,
-        "is_open": look in LINKING or look in (Look.GATEWAY_UNREACHABLE, Look.RECONNECTING, Look.NO_NETWORK),
+        "is_open": look in LINKING or look in HOPING,
     }
 
 

@@ -99,6 +99,13 @@ LOOKS: Mapping[Look, Words] = {
         _("The gateway is fine, but it has not reached WhatsApp since %(at)s."),
         _("We keep trying. Check the internet connection of the machine the gateway runs on."),
     ),
+    Look.ENGINE_CRASHED: Words(
+        _("The engine keeps stopping"),
+        "warn",
+        "alert",
+        _("The part of the gateway that speaks WhatsApp stopped several times, last at %(at)s."),
+        _("We go on trying. The gateway’s log says why; an update of wa-admin may mend it."),
+    ),
     Look.UNLINKED: Words(
         _("Unlinked on the phone"),
         "bad",

@@ -51,6 +51,19 @@ def test_a_changed_webhook_is_put_right(stub, connected):
     assert stub.webhook["url"] == gateways.hook_url(gateways.of_workspace())
 
 
+def test_a_webhook_that_lacks_events_is_put_right(stub, connected):
+    url = gateways.hook_url(gateways.of_workspace())
+    stub.webhook = {"url": url, "enabled": True, "events": ["QRCODE_UPDATED"]}
+    watch.reconcile()
+    assert "MESSAGES_UPDATE" in stub.webhook["events"]
+
+
+def test_a_crash_loop_of_the_engine_has_its_own_look(stub, connected):
+    stub.state, stub.reason = "close", "crashed"
+    watch.reconcile()
+    assert connected.look == Look.ENGINE_CRASHED
+
+
 def test_a_dead_gateway_is_one_trouble_told_once(app, make_session):
     make_session()
     make_session("Other")

@@ -55,6 +55,7 @@ class Look(StrEnum):
     SILENT = "silent"
     RECONNECTING = "reconnecting"
     NO_NETWORK = "no_network"  # the gateway is fine, WhatsApp cannot be reached
+    ENGINE_CRASHED = "engine_crashed"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     UNLINKED = "unlinked"
     QR_EXPIRED = "qr_expired"
@@ -66,6 +67,9 @@ class Look(StrEnum):
     STOPPED = "stopped"
     INACTIVE = "inactive"
 
+
+ENGINE_CRASHED = "crashed"  # the bundled gateway's word
+BRIEF_ATTEMPTS = 3  # a break of the network that takes longer is called one
 
 # nothing reconnects by itself after these: a person must act
 NEEDS_A_PERSON = frozenset(
@@ -187,7 +191,10 @@ class WhatsAppSession(Base):
         if self.status == Status.QR_PENDING:
             return Look.FINISHING if self.is_scanned else Look.WAITING_FOR_SCAN
         if self.reason == Reason.NETWORK:
-            return Look.NO_NETWORK
+            if self.gateway_word == ENGINE_CRASHED:
+                return Look.ENGINE_CRASHED
+            is_brief = self.linked_at is not None and self.reconnect_attempts < BRIEF_ATTEMPTS
+            return Look.RECONNECTING if is_brief else Look.NO_NETWORK
         if self.reason == Reason.STOPPED and self.linked_at is None:
             return Look.NEVER_LINKED  # unlinked by a person here: the next step is to link
         if self.status == Status.CONNECTING and self.linked_at is None:

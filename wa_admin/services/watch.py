@@ -25,6 +25,7 @@ from ..drivers.contract import (
     State,
     TimedOut,
     Unreachable,
+    Webhook,
 )
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
@@ -131,7 +132,7 @@ def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
     url = gateways.hook_url(wa_session.gateway)
     try:
         installed = driver.webhook(wa_session.session_id)
-        if installed is None or not installed.is_enabled or installed.url != url:
+        if not _is_in_order(installed, url, driver):
             driver.set_webhook(wa_session.session_id, url)
             with writing():
                 timeline.record(
@@ -139,6 +140,12 @@ def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
                 )
     except InstanceNotFound:
         return
+
+
+def _is_in_order(installed: Webhook | None, url: str, driver: Driver) -> bool:
+    if installed is None or not installed.is_enabled or installed.url != url:
+        return False
+    return not installed.events or installed.events >= driver.hook_events  # none named means all
 
 
 def _lost(wa_session: WhatsAppSession) -> str | None:
