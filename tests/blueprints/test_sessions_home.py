@@ -20,7 +20,12 @@ LOOKS = {
     Look.PAUSED: ({"paused_at": clock.now()}, "Sending is paused", "Resume sending"),
     Look.SILENT: ({"reason": Reason.SILENT}, "Silent", "Restart connection"),
     Look.RECONNECTING: ({"status": Status.CONNECTING}, "Reconnecting", "Try now"),
-    Look.NO_NETWORK: (OFF | {"reason": Reason.NETWORK}, "WhatsApp out of reach", "Try now"),
+    Look.NO_NETWORK: (
+        OFF | {"reason": Reason.NETWORK, "reconnect_attempts": 3}, "WhatsApp out of reach", "Try now",
+    ),
+    Look.ENGINE_CRASHED: (
+        OFF | {"reason": Reason.NETWORK, "gateway_word": "crashed"}, "The engine keeps stopping", "Try now",
+    ),
     Look.GATEWAY_UNREACHABLE: ({"reason": Reason.GATEWAY_UNREACHABLE}, "Gateway unreachable", "Try now"),
     Look.UNLINKED: (OFF | {"reason": Reason.LOGGED_OUT}, "Unlinked on the phone", "Link again"),
     Look.QR_EXPIRED: (OFF | {"reason": Reason.QR_EXPIRED}, "Nobody scanned the code", "Show a new code"),

@@ -4,8 +4,21 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    from . import access, activity, api_admin, api_v1, auth, docs, errors, headers
-    from . import hooks, messages, probes, sessions, settings
+    from . import (
+        access,
+        activity,
+        api_admin,
+        api_v1,
+        auth,
+        docs,
+        errors,
+        headers,
+        hooks,
+        messages,
+        probes,
+        sessions,
+        settings,
+    )
 
     for door in (
         auth, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
