@@ -24,8 +24,8 @@ request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 QUIET = {"waitress.queue": logging.ERROR, "apscheduler": logging.ERROR, "httpx": logging.WARNING,
          "httpcore": logging.WARNING, "alembic": logging.WARNING}  # fmt: skip
 OURS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "in_request"}
-# asked again and again by pages, browsers and machines
-UNREMARKABLE = ("/static/", "/healthz", "/readyz", "/metrics")
+# asked again and again by pages, browsers, gateways and probes
+UNREMARKABLE = ("/static/", "/hooks/", "/healthz", "/readyz", "/metrics")
 
 
 def set_up(log_format: str, level: int = logging.INFO) -> None:

@@ -27,6 +27,7 @@ logger = logging.getLogger("wa_admin.panel")
 
 
 def main() -> None:
+    os.umask(0o077)
     try:
         settings = config.load()
         listener = listen(settings.host, settings.port)

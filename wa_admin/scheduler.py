@@ -55,6 +55,7 @@ def timetable(stop: Callable[[], bool], health_check_seconds: float) -> list[tup
 
 
 def main() -> None:
+    os.umask(0o077)
     try:
         app = create_app()
     except config.BadSetting as error:

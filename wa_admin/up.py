@@ -24,6 +24,7 @@ from .services import gateways, users
 
 def run() -> NoReturn:
     """Prepare the data directory and start gateway, scheduler and panel; ends only by exiting."""
+    os.umask(0o077)  # for this process and all that come of it
     wanted = settings()
     log.set_up(wanted.log_format)
     lock = _lock(wanted.data_dir)
