@@ -1,6 +1,8 @@
 # Python 3.11 or newer and make are all that must be there. `make run` is the place to start.
-PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,$(shell $(name) -c \
-	'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)) python3)
+# the first one that is new enough; looked for once, and only when something has to be set up
+PYTHON ?= $(eval PYTHON := $(shell for name in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && exit; \
+	done; echo python3))$(PYTHON)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CHROMIUM := chromium chromium-browser google-chrome

@@ -1,7 +1,9 @@
 """A running `flask up`, seen from outside."""
 
+import ctypes
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import psutil
 ROOT = Path(__file__).parent.parent
 UP = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
 WA_ADMIN_UP = [str(Path(sys.executable).with_name("wa-admin")), "up"]
+PR_SET_PDEATHSIG = 1
 READY_SECONDS = 40.0
 
 
@@ -45,6 +48,11 @@ def get(port, path):
         connection.close()
 
 
+def _end_with_the_tests():
+    """Linux ends us when pytest is killed before it could."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Up:
     """A running `flask up`, seen from outside."""
 
@@ -69,6 +77,7 @@ class Up:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_the_tests,
             )
         self.children = []
         assert until(lambda: "Ctrl-C stops everything" in self.said() or self.process.poll() is not None), (
