@@ -4,7 +4,7 @@ from wa_admin import phone
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Look, Message, MessageStatus, Reason, Status, WhatsAppSession
 from wa_admin.refusal import Refusal
-from wa_admin.services import gateways, outbox, sessions, timeline
+from wa_admin.services import gateways, outbox, sessions, timeline, watch
 
 
 def create(name="Support line", **more):
@@ -246,6 +246,14 @@ def test_switching_off_disconnects_and_keeps_the_login(stub, connected):
     wa_session = sessions.edit(1, connected.id, is_active=False, actor="cli")
     assert wa_session.look == Look.INACTIVE
     assert "POST /instance/stop/support_line" in stub.routes_asked()
+
+
+def test_a_switch_off_is_followed_when_the_gateway_is_back(stub, connected):
+    stub.script["stop"] = [None]
+    assert not sessions.edit(1, connected.id, is_active=False, actor="cli").is_active
+    assert connected.status == Status.CONNECTED
+    watch.reconcile()
+    assert (connected.status, connected.reason) == (Status.DISCONNECTED, Reason.STOPPED)
 
 
 def test_the_session_id_is_fixed_once_linked(connected):

@@ -22,7 +22,7 @@ def receive(gateway_id, secret, event=None):
         return "", 404  # without the page for people: whoever guesses costs us little
     request.max_content_length = MAX_BODY_BYTES
     try:
-        seen = gateways.driver(gateway).read_events(request.headers, request.get_data())
+        seen = gateways.driver(gateway).read_events(dict(request.headers), request.get_data())
     except BadAnswer as error:
         current_app.logger.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)

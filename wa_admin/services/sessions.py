@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from ..extensions import db, writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import gateways, outbox, status, timeline
+
+_log = logging.getLogger(__name__)
 
 SESSION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 NAME_LENGTH, DESCRIPTION_LENGTH = 80, 500
@@ -261,7 +264,8 @@ def edit(
     """Change what is given; None leaves a field as it is, an empty phone number clears it.
 
     The session_id can change only while the gateway does not know it, that is before the first link.
-    Switching off disconnects and keeps the login; switching on connects again.
+    Switching off disconnects and keeps the login; switching on connects again. While the gateway cannot
+    be reached the wish is kept, and followed when it is back.
     """
     before = find(workspace_id, id)
     was_active, instance = before.is_active, before.session_id
@@ -297,10 +301,8 @@ def edit(
             db.session.flush()
     except IntegrityError as error:
         raise _taken(error) from error
-    if is_active is not None and is_active != was_active and wa_session.linked_at:
-        return (
-            connect(workspace_id, id, actor=actor) if is_active else disconnect(workspace_id, id, actor=actor)
-        )
+    if wa_session.is_active != was_active and wa_session.linked_at:
+        _follow(wa_session, actor)
     return wa_session
 
 
@@ -468,6 +470,14 @@ def cleanup(workspace_id: int, *, dry_run: bool = False, actor: str) -> Cleanup:
 
 
 # --- steps ---------------------------------------------------------------------------------------
+
+
+def _follow(wa_session: WhatsAppSession, actor: str) -> None:
+    act = connect if wa_session.is_active else disconnect
+    try:
+        act(wa_session.workspace_id, wa_session.id, actor=actor)
+    except gateways.GatewayRefused as refused:
+        _log.warning("session %s: %s; its wish is followed later", wa_session.id, refused.code)
 
 
 def _begin_link(workspace_id: int, id: int, actor: str, keep_codes: bool = False) -> WhatsAppSession:

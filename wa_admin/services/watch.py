@@ -29,7 +29,7 @@ from ..drivers.contract import (
 )
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
-from . import gateways, status, timeline
+from . import gateways, sessions, status, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -96,14 +96,22 @@ def _reconcile_gateway(gateway: Gateway) -> None:
         began = time.monotonic()
         version = _twice(driver.version)
         gateways.answered(gateway.id, int(1000 * (time.monotonic() - began)), version, clock.now())
-        query = select(WhatsAppSession).filter_by(gateway_id=gateway.id, is_active=True)
+        query = select(WhatsAppSession).filter_by(gateway_id=gateway.id)
         for wa_session in db.session.scalars(query.order_by(WhatsAppSession.id)).all():
-            if wa_session.reason != Reason.NEVER_LINKED:
+            if not wa_session.is_active:
+                _keep_off(wa_session)
+            elif wa_session.reason != Reason.NEVER_LINKED:
                 _check(driver, wa_session)
     except (Unreachable, TimedOut, BadKey) as error:
         gateways.failed(gateway.id, error, clock.now())
-    except GatewayError as error:
-        _log.warning("gateway %s: %s: %s", gateway.id, error.code, error.detail)
+    except (GatewayError, gateways.GatewayRefused) as error:
+        _log.warning("gateway %s: %s", gateway.id, error.code)
+
+
+def _keep_off(wa_session: WhatsAppSession) -> None:
+    """It was switched off while the gateway could not be told."""
+    if wa_session.status != Status.DISCONNECTED or wa_session.reason == Reason.GATEWAY_UNREACHABLE:
+        sessions.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
 
 
 def _check(driver: Driver, wa_session: WhatsAppSession) -> None:
