@@ -92,6 +92,7 @@ class Panel:
         client = self.app.test_client()
         with client.session_transaction(base_url="https://localhost") as cookie:
             cookie[logins.COOKIE_KEY] = token
+        client.get("/", base_url="https://localhost")  # who polls has opened the page, with its CSRF token
         name = self.app.config["SESSION_COOKIE_NAME"]
         kept = client.get_cookie(name)
         assert kept is not None
