@@ -80,12 +80,14 @@ class Up:
                 preexec_fn=_end_with_the_tests,
             )
         self.children = []
-        assert until(lambda: "Ctrl-C stops everything" in self.said() or self.process.poll() is not None), (
-            self.said()
-        )
+        assert until(lambda: self.is_announced() or self.process.poll() is not None), self.said()
         assert self.process.poll() is None, self.said()
         self.children = psutil.Process(self.process.pid).children(recursive=True)
         return self
+
+    def is_announced(self):
+        """As text, or as JSON."""
+        return "Ctrl-C stops everything" in self.said() or '"panel": "http' in self.said()
 
     def said(self):
         return self.log.read_text()
