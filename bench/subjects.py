@@ -45,13 +45,13 @@ class Panel:
         return request(app, "/")
 
     def fragment(self) -> Subject:
-        """The status card, changed since the last look."""
-        return self._poll(f"/sessions/{self._session_id}/card?v=0")
+        """The status, changed since the last look."""
+        return self._poll(f"/sessions/{self._session_id}/status?v=0")
 
     def unchanged(self) -> Subject:
         """The same poll when there is nothing new: 204."""
         _, body = self.fragment()()
-        (path,) = re.findall(rf'hx-get="(/sessions/{self._session_id}/card\?[^"]*)"', body.decode())
+        (path,) = re.findall(rf'hx-get="(/sessions/{self._session_id}/status\?[^"]*)"', body.decode())
         return self._poll(path.replace("&amp;", "&"))
 
     def home(self) -> Subject:

@@ -121,6 +121,7 @@
 
   /* --- polls: at rest in a hidden tab, honest when they fail --- */
   const misses = new WeakMap();
+  const dimmed = (element) => element.closest(".session") ?? element;
   const polled = (event) => event.detail.ctx?.sourceElement?.closest?.("[data-poll]");
   document.addEventListener("htmx:config:request", (event) => {
     const { sourceElement, sourceEvent } = event.detail.ctx;
@@ -138,7 +139,7 @@
     misses.set(element, { ...record, count: record.count + 1 });
     if (record.count + 1 < 2) return;
     const time = new Intl.DateTimeFormat(words.locale, { hour: "2-digit", minute: "2-digit" });
-    element.dataset.late = words.late.replace("%s", time.format(record.since));
+    dimmed(element).dataset.late = words.late.replace("%s", time.format(record.since));
   };
   const pageStart = Date.now();
   document.addEventListener("htmx:error", missed);
@@ -149,7 +150,7 @@
     const element = polled(event);
     if (!element || response.status >= 400) return;
     misses.set(element, { count: 0, since: Date.now() });
-    delete element.dataset.late;
+    delete dimmed(element).dataset.late;
   });
 
   // card and panel may both report a change: it is read out once

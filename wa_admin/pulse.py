@@ -26,21 +26,25 @@ CODES = 6
 CHART_HEIGHT = 72
 
 
-def card(seen: Glance, may_link: bool) -> dict[str, Any]:
-    """What templates/sessions/_session.html needs."""
-    look = seen.wa_session.look
+def status(seen: Glance) -> dict[str, Any]:
+    """What templates/sessions/_status.html needs."""
     return {
         "wa_session": seen.wa_session,
         "today": seen.today,
         "shown": words.look_words(seen.wa_session),
         "is_slow": is_slow(seen),
-        "version": card_version(seen),
-        "poll_seconds": 2 if look in LINKING else settings().poll_seconds,
-        "picture": _picture(seen) if may_link and look == Look.WAITING_FOR_SCAN else None,
+        "version": version(seen),
+        "poll_seconds": 2 if seen.wa_session.look in LINKING else settings().poll_seconds,
     }
 
 
-def card_version(seen: Glance) -> str:
+def card(seen: Glance, may_link: bool) -> dict[str, Any]:
+    """What templates/sessions/_session.html needs."""
+    shows_code = may_link and seen.wa_session.look == Look.WAITING_FOR_SCAN
+    return {**status(seen), "picture": _picture(seen) if shows_code else None}
+
+
+def version(seen: Glance) -> str:
     return seen.version(is_slow(seen))
 
 

@@ -101,12 +101,21 @@ def _translated(directory: str) -> dict[str, str]:
 
 def look_words(wa_session: Any) -> Words:
     """The words for what the session looks like now, its facts filled in."""
-    words = LOOKS[wa_session.look]
-    facts = {
-        "at": at(wa_session.connected_at if wa_session.look == Look.CONNECTED else wa_session.status_at),
-        "proof_at": at(wa_session.last_proof_at or wa_session.status_at),
-    }
+    words, facts = LOOKS[wa_session.look], _Facts(wa_session)
     return Words(words.word, words.tone, words.icon, str(words.what) % facts, str(words.next) % facts)
+
+
+class _Facts(dict[str, str]):
+    """The facts that a sentence asks for; a time costs more to write than the rest of it."""
+
+    def __init__(self, wa_session: Any) -> None:
+        super().__init__()
+        self.of = wa_session
+
+    def __missing__(self, fact: str) -> str:
+        if fact == "proof_at":
+            return at(self.of.last_proof_at or self.of.status_at)
+        return at(self.of.connected_at if self.of.look == Look.CONNECTED else self.of.status_at)
 
 
 def waiting_words(count: int) -> str:

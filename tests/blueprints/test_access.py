@@ -127,13 +127,13 @@ def test_an_expired_login_is_asked_again_and_comes_back(app, admin):
 
 def test_an_expired_login_ends_a_poll_with_401_and_a_way_on(client):
     headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/messages"}
-    response = client.get("/sessions/1/card?v=1", headers=headers)
+    response = client.get("/sessions/1/status?v=1", headers=headers)
     assert (response.status_code, response.headers["HX-Redirect"]) == (401, "/login?next=/messages")
 
 
 def test_a_poll_of_a_foreign_page_leads_home(client):
     headers = {"HX-Request": "true", "HX-Current-URL": "http://evil.example/messages"}
-    assert client.get("/sessions/1/card?v=1", headers=headers).headers["HX-Redirect"] == "/login"
+    assert client.get("/sessions/1/status?v=1", headers=headers).headers["HX-Redirect"] == "/login"
 
 
 def test_a_poll_does_not_keep_a_login_alive(app, admin):

@@ -57,8 +57,13 @@ def card(page):
     return page.one("div", class_="session")
 
 
+def state(page):
+    """What polls: the state of the session."""
+    return page.one("div", class_="pulse-status")
+
+
 def poll(client, page):
-    return client.get(card(page)["hx-get"], headers=HTMX)
+    return client.get(state(page)["hx-get"], headers=HTMX)
 
 
 def actions(page):
@@ -208,25 +213,33 @@ def test_a_change_of_numbers_alone_is_not_spoken(admin, connected):
 
 def test_polls_quicken_while_a_phone_is_linked(admin, make_session):
     wa_session = make_session()
-    assert card(read(admin.get("/").text))["hx-trigger"].startswith("every 10s,")
+    assert state(read(admin.get("/").text))["hx-trigger"].startswith("every 10s,")
     change(wa_session, status=Status.QR_PENDING)
-    assert card(read(admin.get("/").text))["hx-trigger"].startswith("every 2s,")
+    assert state(read(admin.get("/").text))["hx-trigger"].startswith("every 2s,")
 
 
 def test_the_fragment_is_the_part_of_the_page_that_it_replaces(admin, connected):
     page = read(admin.get("/").text)
     change(connected, description="Shop")
     fragment = read(poll(admin, page).text)
-    assert card(fragment)["id"] == card(page)["id"]
+    assert state(fragment)["id"] == state(page)["id"]
     assert "aria-live" not in poll(admin, page).text
 
 
+def test_a_change_lets_the_whole_card_come_anew(admin, connected):
+    page = read(admin.get("/").text)
+    change(connected, description="Shop")
+    assert "wa:card" in poll(admin, page).headers["HX-Trigger"]
+    fragment = read(admin.get(card(page)["hx-get"], headers=HTMX).text)
+    assert card(fragment)["id"] == card(page)["id"] and "Shop" in card(fragment).text
+
+
 def test_a_poll_of_a_session_that_is_gone_leads_home(admin, connected):
-    answer = admin.get("/sessions/99/card", headers=HTMX)
+    answer = admin.get("/sessions/99/status", headers=HTMX)
     assert answer.headers["HX-Redirect"] == "/"
 
 
-@pytest.mark.parametrize("part", ["card", "day", "latest", "link/panel"])
+@pytest.mark.parametrize("part", ["status", "card", "day", "latest", "link/panel"])
 def test_an_expired_login_is_401_with_the_way_to_the_login(client, connected, part):
     answer = client.get(f"/sessions/{connected.id}/{part}", headers=HTMX)
     assert answer.status_code == 401 and "/login" in answer.headers["HX-Redirect"]

@@ -23,7 +23,7 @@ def queries():
     event.remove(db.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("path", ["card", "link/panel"])
+@pytest.mark.parametrize("path", ["status", "link/panel"])
 def test_a_poll_costs_one_query_even_when_nobody_is_remembered(connected, admin, queries, path):
     url = f"/sessions/{connected.id}/{path}"
     logins.forget_cached()
@@ -33,9 +33,9 @@ def test_a_poll_costs_one_query_even_when_nobody_is_remembered(connected, admin,
 
 
 def test_an_unchanged_poll_is_204(connected, admin):
-    page = admin.get(f"/sessions/{connected.id}/card").text
+    page = admin.get(f"/sessions/{connected.id}/status").text
     version = page.split("v=")[1].split('"')[0].split("&")[0]
-    assert admin.get(f"/sessions/{connected.id}/card?v={version}").status_code == 204
+    assert admin.get(f"/sessions/{connected.id}/status?v={version}").status_code == 204
 
 
 def test_a_poll_of_a_login_that_timed_out_is_sent_to_the_login_page(connected, admin):
@@ -45,14 +45,16 @@ def test_a_poll_of_a_login_that_timed_out_is_sent_to_the_login_page(connected, a
             db.text("UPDATE login_session SET seen_at = :then"),
             {"then": (clock.now() - timedelta(hours=13)).replace(tzinfo=None).isoformat(" ")},
         )
-    answer = admin.get(f"/sessions/{connected.id}/card", headers={"HX-Request": "true"})
+    answer = admin.get(f"/sessions/{connected.id}/status", headers={"HX-Request": "true"})
     assert answer.status_code == 401
     assert "/login" in answer.headers["HX-Redirect"]
 
 
 def test_a_proof_of_life_is_news_at_once(connected, admin):
-    version = admin.get(f"/sessions/{connected.id}/card").text.split("v=")[1].split("&")[0]
+    version = admin.get(f"/sessions/{connected.id}/status").text.split("v=")[1].split("&")[0]
     with writing():
         values = {"last_proof_at": clock.now(), "last_proof": "message"}
         db.session.execute(db.update(WhatsAppSession).values(**values))
-    assert "a message came in" in admin.get(f"/sessions/{connected.id}/card?v={version}").text
+    changed = admin.get(f"/sessions/{connected.id}/status?v={version}")
+    assert "wa:card" in changed.headers["HX-Trigger"]
+    assert "a message came in" in admin.get(f"/sessions/{connected.id}/card").text

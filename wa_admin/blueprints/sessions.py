@@ -14,7 +14,7 @@ from .access import requires
 
 bp = Blueprint("sessions", __name__)
 
-POLLED = ("sessions.card", "sessions.link_panel")
+POLLED = ("sessions.status", "sessions.link_panel")
 LATEST = 5
 BY = ("qr", "phone")
 
@@ -40,15 +40,21 @@ def home():
     )
 
 
-@bp.get("/sessions/<int:id>/card")
+@bp.get("/sessions/<int:id>/status")
 @requires(Role.SUPERVISOR)
-def card(id):
+def status(id):
     seen = glance.look_up(id)
     if seen is None:
         return hx.go(url_for(".home"))
-    if request.args.get("v") == pulse.card_version(seen):
+    if request.args.get("v") == pulse.version(seen):
         return hx.unchanged()
-    return _card_fragment(seen, was=request.args.get("was"))
+    return _changed(seen, render_template("sessions/_status.html", **pulse.status(seen)))
+
+
+@bp.get("/sessions/<int:id>/card")
+@requires(Role.SUPERVISOR)
+def card(id):
+    return hx.fragment(_card_of(_seen(sessions.find(g.caller.workspace_id, id))))
 
 
 @bp.get("/sessions/<int:id>/day")
@@ -221,19 +227,25 @@ def _card(seen: glance.Glance) -> dict[str, object]:
     return pulse.card(seen, may_link=g.caller.role != Role.SUPERVISOR)
 
 
-def _card_fragment(seen: glance.Glance, was: str | None):
+def _card_of(seen: glance.Glance) -> str:
+    return render_template("sessions/_session.html", **_card(seen))
+
+
+def _changed(seen: glance.Glance, fragment: str):
+    """The fragment, and word of what else is out of date: the card, and the day when the state is new."""
     look = seen.wa_session.look
-    has_changed = was != look
+    if request.args.get("was") == look:
+        return hx.fragment(fragment, events={"wa:card": {}})
     # while a code is shown, the panel does the talking
-    say = pulse.spoken(seen) if has_changed and look not in pulse.LINKING else ""
-    page = render_template("sessions/_session.html", **_card(seen))
-    return hx.fragment(page, say=say, events={"wa:changed": {}} if has_changed else None)
+    say = pulse.spoken(seen) if look not in pulse.LINKING else ""
+    return hx.fragment(fragment, say=say, events={"wa:card": {}, "wa:changed": {}})
 
 
 def _shown(wa_session: WhatsAppSession):
     """Where an act ends: the card as it is now, in place or on the home page."""
     if hx.asked():
-        return _card_fragment(_seen(wa_session), was=None)
+        seen = _seen(wa_session)
+        return _changed(seen, _card_of(seen))
     return redirect(url_for(".home"), 303)
 
 
