@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import time
 
 import pytest
 from flask import Flask
@@ -88,6 +89,13 @@ def test_what_is_no_secret_stays_readable(harmless):
     assert log.redact(harmless) == harmless
 
 
+@pytest.mark.parametrize("text", ["a", "a-", "/", "0", "0 ", "2@", "token ", "bearer ", "/hooks/", "+1 "])
+def test_a_long_text_takes_no_long_time(text):
+    began = time.process_time()
+    log.redact(text * 50_000)
+    assert time.process_time() - began < 1
+
+
 def test_arguments_are_redacted_too(written):
     logging.getLogger("wa_admin.test").warning("sending to %s failed", NUMBER)
     assert "sending to +62***890 failed" in written.getvalue()
@@ -125,6 +133,11 @@ def test_a_request_is_one_line_with_its_id_and_without_its_query(written):
     (line,) = written.getvalue().splitlines()
     assert "GET /page 200" in line
     assert line.endswith(f"[{answer.headers['X-Request-ID']}]")
+
+
+def test_a_path_without_end_is_cut(written):
+    _application().test_client().get("/page" + "/a" * 1000)
+    assert len(written.getvalue()) < 500
 
 
 def test_polls_are_not_worth_a_line(written):
