@@ -72,6 +72,12 @@ def test_an_unknown_address_of_the_admin_api_is_json_of_its_own(client):
     assert client.get("/api/admin/nothing").json["code"] == "not_found"
 
 
+@pytest.mark.parametrize("number", ["9" * 20, "9" * 19, "١"])
+@pytest.mark.parametrize("path", ["/messages/{}", "/api/v1/messages/{}/", "/sessions/{}/link"])
+def test_a_number_that_no_row_can_have_is_not_found(admin, path, number):
+    assert admin.get(path.format(number)).status_code == 404
+
+
 def test_a_method_that_is_not_taken_says_which_are(admin):
     response = admin.delete("/messages")
     assert response.status_code == 405 and "GET" in response.headers["Allow"]

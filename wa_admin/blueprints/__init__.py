@@ -1,9 +1,11 @@
 """Doors: each checks the role, calls one service, and answers with a page, a fragment or a redirect."""
 
 from flask import Flask
+from werkzeug.routing import IntegerConverter
 
 
 def register(app: Flask) -> None:
+    app.url_map.converters["int"] = RowNumber
     from . import (
         access,
         activity,
@@ -27,3 +29,9 @@ def register(app: Flask) -> None:
     errors.register(app)
     headers.register(app)
     access.register(app)  # last: it refuses to start when a route declares no permission
+
+
+class RowNumber(IntegerConverter):
+    """`<int:id>`: what a database can hold, in plain digits. Anything else is at no address of ours."""
+
+    regex = "[0-9]{1,18}"
