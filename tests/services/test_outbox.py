@@ -308,6 +308,14 @@ def test_a_receipt_may_come_before_the_answer_of_our_send(stub, connected):
     assert fresh(message).status == MessageStatus.DELIVERED
 
 
+def test_a_receipt_is_no_older_than_the_sending_it_answers(connected, make_message):
+    message = make_message(connected, status=MessageStatus.SENT, provider_id="3EB0", sent_at=clock.now())
+    whole_second = message.sent_at.replace(microsecond=0)
+    with writing():
+        progress.take_receipt(connected, "3EB0", "delivered", whole_second)
+    assert fresh(message).receipts[0].at == message.sent_at
+
+
 def test_a_refusal_after_a_delivery_changes_nothing(connected, make_message):
     message = make_message(connected, status=MessageStatus.SENT, provider_id="3EB0")
     with writing():

@@ -57,6 +57,8 @@ def take_receipt(wa_session: WhatsAppSession, provider_id: str, kind: str, at: d
     message = db.session.scalar(
         select(Message).filter_by(session_id=wa_session.id, provider_id=provider_id).limit(1)
     )
+    if message is not None:
+        at = _after_sending(message, at)
     db.session.add(
         Receipt(
             session_id=wa_session.id,
@@ -91,7 +93,13 @@ def apply_early_receipts(message: Message) -> None:
     query = select(Receipt).filter_by(session_id=message.session_id, provider_id=message.provider_id)
     for receipt in db.session.scalars(query.order_by(Receipt.at)).all():
         receipt.message_id = message.id
+        receipt.at = _after_sending(message, receipt.at)
         _advance(message, receipt.kind, receipt.at)
+
+
+def _after_sending(message: Message, at: datetime) -> datetime:
+    """WhatsApp tells whole seconds, so a quick receipt seems older than the sending it answers."""
+    return max(at, message.sent_at or message.created_at)
 
 
 def count_waiting(session_id: int, change: int) -> None:
