@@ -7,6 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from flask import Flask, current_app
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import current_user
+from itsdangerous import URLSafeTimedSerializer
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -16,6 +19,17 @@ from .extensions import babel, csrf, db, htmx, login_manager
 
 HERE = Path(__file__).parent
 MAX_REQUEST_BYTES = 24 * 1024 * 1024
+
+
+class SignedCookie(SecureCookieSessionInterface):
+    """Flask's own, without building the signer anew for every request."""
+
+    def __init__(self) -> None:
+        self._signer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        self._signer = self._signer or super().get_signing_serializer(app)
+        return self._signer
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -41,20 +55,21 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=timedelta(days=14),
         WTF_CSRF_TIME_LIMIT=None,  # a tab may stay open for days
+        WTF_CSRF_CHECK_DEFAULT=False,  # access.py checks, and asks less of requests that change nothing
         BABEL_TRANSLATION_DIRECTORIES=str(HERE / "translations"),
         BABEL_DEFAULT_LOCALE="en",
     )
+    app.session_interface = SignedCookie()
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    if settings.trusted_proxies:
-        hops = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.extensions["vault"] = Vault(settings.encryption_keys)
     log.follow_requests(app)  # first of all hooks, so that a refusal has an id too
     db.init_app(app)
     csrf.init_app(app)
     htmx.init_app(app)
-    login_manager.init_app(app)
+    # init_app would look for a remember-me cookie at every answer; there is none
+    app.login_manager = login_manager  # type: ignore[attr-defined]
+    app.context_processor(lambda: {"current_user": current_user})
 
     from . import assets, blueprints, cli, words
 
@@ -63,6 +78,9 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     assets.register(app)
     blueprints.register(app)
     cli.register(app)
+    if settings.trusted_proxies:  # last, so that everything inside sees the address that people typed
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     return app
 
 

@@ -168,6 +168,8 @@ def _guard() -> Any:
     """Runs before every view; what it returns is the answer instead."""
     view = current_app.view_functions.get(request.endpoint or "")
     permission: Permission | None = getattr(view, "permission", None)
+    if request.method not in SAFE_METHODS and current_app.config["WTF_CSRF_ENABLED"]:
+        csrf.protect(apply_exemptions=True)
     if permission is None:  # a static file, or no route at all
         return None
     if permission.by_key and "Authorization" in request.headers:

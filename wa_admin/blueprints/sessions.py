@@ -14,7 +14,7 @@ from .access import requires
 
 bp = Blueprint("sessions", __name__)
 
-POLLED = ("sessions.status", "sessions.link_panel")
+POLLED = {"sessions.status": pulse.version, "sessions.link_panel": pulse.panel_version}
 LATEST = 5
 BY = ("qr", "phone")
 
@@ -22,8 +22,13 @@ BY = ("qr", "phone")
 @bp.before_app_request
 def _ask_once():
     """A poll costs one query: who asks and what is shown come together."""
-    if request.endpoint in POLLED:
-        glance.prime((request.view_args or {})["id"])
+    version = POLLED.get(request.endpoint or "")
+    if version is None or request.view_args is None:
+        return None
+    seen = glance.look_up(request.view_args["id"])
+    is_news = seen is None or request.args.get("v") != version(seen)
+    # nothing new is told to whoever has seen it, before anything else is looked at
+    return None if is_news else hx.unchanged()
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -46,8 +51,6 @@ def status(id):
     seen = glance.look_up(id)
     if seen is None:
         return hx.go(url_for(".home"))
-    if request.args.get("v") == pulse.version(seen):
-        return hx.unchanged()
     return _changed(seen, render_template("sessions/_status.html", **pulse.status(seen)))
 
 
@@ -86,8 +89,6 @@ def link_panel(id):
     seen = glance.look_up(id)
     if seen is None:
         return hx.go(url_for(".home"))
-    if request.args.get("v") == pulse.panel_version(seen):
-        return hx.unchanged()
     changed = request.args.get("was") != pulse.scene(seen)
     page = render_template("sessions/_panel.html", **pulse.panel(seen, _by()))
     return hx.fragment(page, say=pulse.spoken(seen) if changed else "")

@@ -97,7 +97,10 @@ def _ask(id: int, token_hash: str) -> Glance | None:
     values = _EVERYTHING.first(db.engine, id=id, token_hash=token_hash, today=now.date())
     if values is None:
         return None
-    logins.remember(token_hash, logins.Identity(*_cut(values, len(logins.IDENTITY))))
+    identity = logins.Identity(*_cut(values, len(logins.IDENTITY)))
+    logins.remember(token_hash, identity)
+    if identity.is_over(now):
+        return None
     wa_session: Any = _filled(_SessionPicture, _SESSION_NAMES, values)
     wa_session.gateway = _filled(_GatewayPicture, _GATEWAY_NAMES, values)
     if wa_session.id is None:
