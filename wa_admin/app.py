@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from flask import Flask, current_app
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Response, current_app
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from itsdangerous import URLSafeTimedSerializer
 from jinja2 import StrictUndefined
@@ -30,6 +30,10 @@ class SignedCookie(SecureCookieSessionInterface):
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
         self._signer = self._signer or super().get_signing_serializer(app)
         return self._signer
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if session.modified:  # `Vary: Cookie` says nothing more where nothing may be stored anyway
+            super().save_session(app, session, response)
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:

@@ -100,7 +100,7 @@ def send(
         wa_session = sessions.to_send_from(workspace_id, session_name)
         message = Message(
             workspace_id=workspace_id,
-            session_id=wa_session.id,
+            session=wa_session,
             session_name=wa_session.name,
             typed=to.strip(),
             recipient=recipient.address,

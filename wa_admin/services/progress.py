@@ -6,13 +6,16 @@ All of it runs inside the caller's transaction.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, Table, bindparam, select, update
 
 from ..extensions import db
 from ..models import Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
 from . import stats, timeline
+
+_SESSION = cast(Table, WhatsAppSession.__table__)
 
 
 def move(message: Message, status: MessageStatus, now: datetime) -> None:
@@ -28,9 +31,8 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
     if message.session_id is None:
         return
     count_waiting(message.session_id, (status in WAITING) - (before in WAITING))
-    _count_uncertain(
-        message.session_id, (status == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
-    )
+    doubt = (status == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
+    _bump(message.session_id, _SESSION.c.uncertain_count, doubt)
     stats.count(message, before, status, now)
 
 
@@ -103,19 +105,12 @@ def _after_sending(message: Message, at: datetime) -> datetime:
 
 
 def count_waiting(session_id: int, change: int) -> None:
+    _bump(session_id, _SESSION.c.waiting_count, change)
+
+
+def _bump(session_id: int, counter: Column[Any], change: int) -> None:
+    """In the table, not in the entity: an entity costs more than the message it counts."""
     if change:
-        _bump(session_id, waiting_count=WhatsAppSession.waiting_count + change)
-
-
-def _count_uncertain(session_id: int, change: int) -> None:
-    if change:
-        _bump(session_id, uncertain_count=WhatsAppSession.uncertain_count + change)
-
-
-def _bump(session_id: int, **values: object) -> None:
-    db.session.execute(
-        update(WhatsAppSession)
-        .where(WhatsAppSession.id == session_id)
-        .values(**values)
-        .execution_options(synchronize_session=False)
-    )
+        by_id = update(_SESSION).where(_SESSION.c.id == bindparam("of"))
+        values = {counter: counter + bindparam("change")}
+        db.session.connection().execute(by_id.values(values), {"of": session_id, "change": change})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from .. import clock
 from ..extensions import db
@@ -111,18 +111,20 @@ def _spans(
     wa_session: WhatsAppSession, begin: datetime, now: datetime
 ) -> list[tuple[str, datetime, datetime]]:
     """(up | degraded | down | none, from, to), joined where nothing changed."""
-    changes = select(Event.at, Event.status, Event.reason).where(
-        Event.session_id == wa_session.id, Event.kind == "status"
-    )
-    before = db.session.execute(
-        changes.where(Event.at < begin).order_by(Event.at.desc(), Event.id.desc()).limit(1)
-    ).first()
-    within = db.session.execute(changes.where(Event.at >= begin).order_by(Event.at, Event.id)).all()
-    look = _look(before.status, before.reason) if before else "none"
+    of_session = (Event.session_id == wa_session.id, Event.kind == "status")
+    last_before = select(func.max(Event.at)).where(*of_session, Event.at < begin).scalar_subquery()
+    changes = db.session.execute(
+        select(Event.at, Event.status, Event.reason)
+        .where(*of_session, Event.at >= func.coalesce(last_before, begin))
+        .order_by(Event.at, Event.id)
+    ).all()
+    look = "none"
     spans: list[tuple[str, datetime, datetime]] = []
     since = begin
-    for at, status, reason in within:
+    for at, status, reason in changes:
         following = _look(status, reason)
+        if at < begin:
+            look = following
         if following == look:
             continue
         if at > since:
