@@ -66,6 +66,7 @@ def test_the_limit_is_told_with_the_way_out(api, connected):
         ({"instance_name": "x" * 81}, "too_long", "instance_name"),
         ({"instance_name": 5}, "wrong_type", "instance_name"),
         ({"instance_name": "a\nb"}, "bad_characters", "instance_name"),
+        ({"instance_name": "\u202e"}, "name_bad", "instance_name"),
         ({"instance_name": "A", "session_id": "Has Spaces"}, "session_id_bad", "session_id"),
         ({"instance_name": "A", "session_id": "x" * 65}, "too_long", "session_id"),
         ({"instance_name": "A", "phone_number": "abc"}, "bad_number", "phone_number"),
@@ -129,8 +130,8 @@ def test_a_pairing_code_is_asked_for_first_and_then_read(stub, api, waiting):
 
 
 def test_a_pairing_code_needs_a_number(api, waiting):
-    assert error(api.get(f"{API}/qr/1/?phone=abc"))[:2] == (400, "bad_number")
-    assert error(api.post(f"{API}/refresh-qr/1/", {"phone": "abc"}))[:2] == (400, "bad_number")
+    assert error(api.get(f"{API}/qr/1/?phone=abc")) == (400, "bad_number", "phone")
+    assert error(api.post(f"{API}/refresh-qr/1/", {"phone": "abc"})) == (400, "bad_number", "phone")
 
 
 def test_connecting_an_unlinked_session_starts_linking(stub, api, unlinked):

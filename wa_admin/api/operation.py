@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from flask import Response, request
 
+from ..refusal import Refusal
 from . import body as reading
 from .envelope import answer, success
 
@@ -22,6 +23,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 SMALL_BODY_BYTES = 64 * 1024
 QUERY_METHODS = frozenset({"GET", "HEAD", "DELETE"})
+# what services call a field, and what some calls do
+OTHERWISE = {"name": "instance_name", "recipient": "phone"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Operation:
         named = {"query": query} if self.asks != "Nothing" else {}
         return named if self.takes == "Nothing" else {**named, "body": body}
 
+    def called_here(self, field: str | None) -> str | None:
+        """A field that a service named, as this call names it."""
+        from . import schemas
+
+        schema_fields = schemas.of(self.asks).fields | schemas.of(self.takes).fields
+        here = field if field in schema_fields else OTHERWISE.get(field or "")
+        return schema_fields[here].data_key or here if here in schema_fields else field
+
     def told(self, result: Any) -> Response:
         """What the view gave, as an answer."""
         from . import schemas
@@ -70,7 +81,12 @@ def operation(summary: Any, **more: Any) -> Callable[[View], View]:
     def declare(view: View) -> View:
         @wraps(view)
         def serve(**path: Any) -> Response:
-            return described.told(view(**path, **described.given()))
+            given = described.given()
+            try:
+                return described.told(view(**path, **given))
+            except Refusal as refusal:
+                refusal.field = described.called_here(refusal.field)
+                raise
 
         serve.operation = described  # type: ignore[attr-defined]
         return serve  # type: ignore[return-value]
