@@ -10,12 +10,19 @@ from typing import Any
 
 import phonenumbers
 from flask_babel import lazy_gettext as _l
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumber,
+    PhoneNumberFormat,
+    PhoneNumberType,
+    ValidationResult,
+)
 
 from .refusal import Refusal
 
 # A group id is digits of 16 and more (120363…), or the old form: creator's number, dash, Unix time.
 GROUP = re.compile(r"^(\d{16,}|\d{8,15}-\d{9,11})$")
+LONGEST_E164 = 15
 USER_SERVERS = ("s.whatsapp.net", "c.us")
 LONGEST = 128
 
@@ -75,7 +82,9 @@ def digits(typed: str, region: str) -> str:
     bare = re.sub(r"\D", "", name)
     for candidate, fits in _readings(name, bare, region):
         if candidate is not None and fits(candidate):
-            return phonenumbers.format_number(candidate, PhoneNumberFormat.E164)[1:]
+            used = phonenumbers.format_number(candidate, PhoneNumberFormat.E164)[1:]
+            if len(used) <= LONGEST_E164:
+                return used
     raise BadNumber(
         "bad_number", _l("“%(typed)s” has too few or too many digits for a phone number.", typed=text)
     )
@@ -110,7 +119,7 @@ def _readings(
     name: str, bare: str, region: str
 ) -> list[tuple[PhoneNumber | None, Callable[[PhoneNumber], bool]]]:
     """The ways to read it, likeliest first: 0062… and +62… leave no doubt, bare digits do."""
-    valid, possible = phonenumbers.is_valid_number, phonenumbers.is_possible_number
+    valid, possible = phonenumbers.is_valid_number, _is_possible
     if name.lstrip().startswith("+"):
         return [(_parsed("+" + bare, None), possible)]
     if bare.startswith("00"):
@@ -132,6 +141,11 @@ def _parsed(text: str, region: str | None) -> PhoneNumber | None:
         return phonenumbers.parse(text, region)
     except NumberParseException:
         return None
+
+
+def _is_possible(number: PhoneNumber) -> bool:
+    """As long as its country's numbers are; one without its area code is not."""
+    return phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
 
 
 def _is_mobile(number: PhoneNumber) -> bool:
