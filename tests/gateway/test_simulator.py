@@ -180,6 +180,11 @@ def test_an_act_that_makes_no_sense_is_refused(
     assert answer.status_code == answer.json()["status"] == 400
 
 
+@pytest.mark.parametrize("act", ["unlink", "replace", "ban", "outdated", "crash"])
+def test_an_act_that_ends_the_child_is_no_failure(linked: RunningGateway, act: str) -> None:
+    assert linked.post_act(act).status_code == 200
+
+
 def test_a_mode_is_kept_while_nothing_runs(fresh: RunningGateway) -> None:
     fresh.simulate("mode", passkey=True)
     fresh.get("instance/connect")

@@ -34,6 +34,7 @@ bp = Blueprint("simulator", __name__)
 
 ASSETS = Path(__file__).parent / "assets"
 SHOWN_MESSAGES = 50
+ENDINGS = ("crash", "unlink", "replace", "ban", "outdated")  # of the child, maybe before it answered
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -100,8 +101,8 @@ def _act(instance: Instance, act: str, details: dict[str, Any]) -> dict[str, Any
     try:
         answer: dict[str, Any] = session.simulate(act, details)
     except EngineError as error:
-        if act == "crash" and error.kind == "timeout":
-            return {}  # it crashed instead of answering
+        if act in ENDINGS and error.kind == "timeout":
+            return {}
         if error.kind == "not_connected" and not session.is_running:
             return _act_offline(_world(instance), act, details)
         raise Refusal(400 if error.kind == "bad_request" else 409, [str(error)]) from error
