@@ -46,7 +46,7 @@ class Panel:
 
     def fragment(self) -> Subject:
         """The status, changed since the last look."""
-        return self._poll(f"/sessions/{self._session_id}/status?v=0")
+        return self._poll(f"/sessions/{self._session_id}/status?v=0&was=connected")
 
     def unchanged(self) -> Subject:
         """The same poll when there is nothing new: 204."""

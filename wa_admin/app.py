@@ -75,11 +75,12 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.login_manager = login_manager  # type: ignore[attr-defined]
     app.context_processor(lambda: {"current_user": current_user})
 
-    from . import assets, blueprints, cli, words
+    from . import assets, blueprints, cli, polls, words
 
     babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
     words.register(app)
     assets.register(app)
+    polls.register(app)  # inside the headers, which the blueprints put around it
     blueprints.register(app)
     cli.register(app)
     if settings.trusted_proxies:  # last, so that everything inside sees the address that people typed

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
+import babel.dates
 from babel.dates import format_skeleton
-from flask_babel import format_date, format_time, get_locale, get_timezone, gettext, to_user_timezone
+from flask_babel import format_date, format_time, get_locale, get_timezone, gettext
 from markupsafe import Markup
 
 from . import clock
@@ -19,10 +21,15 @@ def at(when: datetime | None) -> str:
     """A moment inside a sentence: the time today, with the day otherwise."""
     if when is None:
         return gettext("an unknown time")
-    local, today = to_user_timezone(when), to_user_timezone(clock.now())
-    if local.date() == today.date():
-        return format_time(when, "short")
-    return f"{day(when)}, {format_time(when, 'short')}"
+    local, today = when.astimezone(get_timezone()), clock.now().astimezone(get_timezone())
+    time = _short_time(local.replace(second=0, microsecond=0), str(get_locale()))
+    return time if local.date() == today.date() else f"{day(when)}, {time}"
+
+
+@lru_cache(maxsize=1024)
+def _short_time(local: datetime, locale: str) -> str:
+    """Lists and polls say the same minutes again and again."""
+    return babel.dates.format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
 
 
 def moment(when: datetime | None) -> str:

@@ -180,19 +180,20 @@ def _guard() -> Any:
         abort(400)  # which of the two is meant?
     if permission.role is None:
         return None
-    if not current_user.is_authenticated:
+    person = current_user._get_current_object()
+    if not person.is_authenticated:
         return _ask_to_sign_in(permission)
     if permission.by_key and current_app.config["WTF_CSRF_ENABLED"]:
         csrf.protect()
-    g.caller = Caller(current_user.workspace_id, current_user.email, current_user.role)
-    if not current_user.may(permission.role):
-        log.warning("%s (%s) was refused %s", current_user.user_id, current_user.role, request.endpoint)
+    g.caller = Caller(person.workspace_id, person.email, person.role)
+    if not person.may(permission.role):
+        log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
         raise NotAllowed(permission.role)
     now = clock.now()
-    if getattr(view, "needs_proof", False) and not current_user.proved_lately(now):
+    if getattr(view, "needs_proof", False) and not person.proved_lately(now):
         return _leave_for(url_for("auth.confirm", next=page_asked_for()))
     if not _is_poll():
-        logins.touch(current_user._get_current_object(), now)
+        logins.touch(person, now)
     return None
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from types import FunctionType
 from typing import Any
 
-from flask import g, session
-from sqlalchemy import and_, bindparam, select, text
+from flask import request, session
+from sqlalchemy import Engine, and_, bindparam, select, text
 
 from .. import clock
 from ..crypto import digest
@@ -16,6 +16,8 @@ from ..extensions import db
 from ..models import DailyCount, Gateway, LoginSession, Message, User, WhatsAppSession
 from ..prepared import Prepared
 from . import logins, stats
+
+SEEN = "wa_admin.glance"  # where a request keeps what was seen
 
 # written out, not as parameters: SQLite takes a partial index only for the very words of its condition
 _IS_WAITING = text("message.status IN ('queued', 'sending')")
@@ -78,23 +80,20 @@ class Glance:
         return ".".join(str(part) for part in (*parts, today.failed, proof, gateway, *more))
 
 
-def prime(id: int) -> None:
-    """Ask once for everything this poll needs; who asks is then known without a query of its own."""
-    token = session.get(logins.COOKIE_KEY)
-    if isinstance(token, str):
-        g.glance = _ask(id, digest(token))
-
-
 def look_up(id: int) -> Glance | None:
-    """The session `id` of the workspace of whoever asks, or None."""
-    if "glance" not in g:
-        prime(id)
-    return g.get("glance")
+    """The session `id` of the workspace of whoever asks, or None. Asked once per request, and who asks is
+    then known without a query of its own."""
+    if SEEN not in request.environ:
+        token: str | None = session.get(logins.COOKIE_KEY)
+        request.environ[SEEN] = ask(db.engine, id, digest(token)) if token else None
+    found: Glance | None = request.environ[SEEN]
+    return found
 
 
-def _ask(id: int, token_hash: str) -> Glance | None:
+def ask(engine: Engine, id: int, token_hash: str) -> Glance | None:
+    """One query, and no application context: None when the login is over or the session is not its own."""
     now = clock.now()
-    values = _EVERYTHING.first(db.engine, id=id, token_hash=token_hash, today=now.date())
+    values = _EVERYTHING.first(engine, id=id, token_hash=token_hash, today=now.date())
     if values is None:
         return None
     identity = logins.Identity(*_cut(values, len(logins.IDENTITY)))
