@@ -14,7 +14,7 @@ from running_panel import RunningPanel
 from wa_admin import whatsapp
 from wa_admin.api import schemas
 from wa_admin.models import MessageStatus, Reason, Status
-from wa_admin.services import api_keys, deliveries, sessions
+from wa_admin.services import api_keys, deliveries, roster
 from wa_admin.whatsapp import linking
 from wa_admin.whatsapp.in_process import InProcess
 from wa_admin.whatsapp.over_http import OverHttp, shared
@@ -157,7 +157,7 @@ def test_all_sessions_with_a_login_are_brought_online(stub, app, make_session):
     make_session("One", status=Status.DISCONNECTED, reason=Reason.NETWORK)
     make_session("Never", status=Status.DISCONNECTED, reason=Reason.NEVER_LINKED, linked_at=None)
     whatsapp.initialize_all_sessions()
-    assert sessions.find(1, "One").is_connected
+    assert roster.find(1, "One").is_connected
     assert not any("never" in route for route in stub.routes_asked())
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from . import qr, words
 from .app import settings
 from .models import Look
-from .services import sessions
+from .services import links
 from .services.glance import Glance
 from .services.stats import Day
 
@@ -51,7 +51,7 @@ def version(seen: Glance) -> str:
 def panel(seen: Glance, by: str) -> dict[str, Any]:
     """What templates/sessions/_panel.html needs; `by` is qr or phone, how the person wants to link."""
     look = seen.wa_session.look
-    code = sessions.qr_of(seen.wa_session)
+    code = links.qr_of(seen.wa_session)
     return {
         "wa_session": seen.wa_session,
         "shown": words.look_words(seen.wa_session),
@@ -92,7 +92,7 @@ def is_slow(seen: Glance) -> bool:
 
 def _picture(seen: Glance) -> Markup | None:
     """The code drawn; its label is the same for its whole life, so that it is drawn once."""
-    code = sessions.qr_of(seen.wa_session)
+    code = links.qr_of(seen.wa_session)
     if code is None or code.code is None:
         return None
     return qr.svg(code.code, _("QR code for linking, valid until %(time)s", time=words.at(code.expires_at)))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from wa_admin import clock
 from wa_admin.extensions import db
 from wa_admin.models import Message, MessageStatus
-from wa_admin.services import sessions, stats, timeline
+from wa_admin.services import roster, stats, timeline
 
 EVERY_ENDING = set(MessageStatus) - {MessageStatus.SENDING}
 
@@ -29,7 +29,7 @@ def test_its_counters_agree_with_its_messages(make_app):
     app = make_app(WA_ENGINE="neonize")
     with app.app_context():
         app.test_cli_runner().invoke(args=["sample"])
-        toko = sessions.find(1, "toko_sari")
+        toko = roster.find(1, "toko_sari")
         assert (toko.waiting_count, toko.uncertain_count) == (1, 1)
         assert len([day for day in stats.days(toko, clock.now()) if day.sent]) >= 13
 
@@ -39,7 +39,7 @@ def test_on_the_simulator_a_phone_is_linked(make_app, port):
     with app.app_context():
         result = app.test_cli_runner().invoke(args=["sample"])
         assert result.exit_code == 0, result.output
-        toko = sessions.find(1, "toko_sari")
+        toko = roster.find(1, "toko_sari")
         assert toko.is_connected and toko.waiting_count == 0
         assert timeline.strip(toko, clock.now()).interruptions == 1
 

@@ -5,7 +5,7 @@ import pytest
 from running_gateway import RunningGateway
 
 from wa_admin.models import Reason, Status, WhatsAppSession
-from wa_admin.services import gateways, sessions
+from wa_admin.services import gateways, roster
 
 
 def test_a_session_is_added_and_listed(run):
@@ -69,7 +69,7 @@ def test_disconnect_and_reconnect(stub, run, connected):
     assert "is disconnected" in run("sessions", "disconnect").output
     stub.state = "open"
     assert run("sessions", "reconnect").exit_code == 0
-    assert sessions.find(1, "support_line").is_connected
+    assert roster.find(1, "support_line").is_connected
 
 
 def test_reconnecting_without_a_login_says_how_to_link(run, unlinked):
@@ -102,7 +102,7 @@ def test_cleanup_keeps_the_oldest(stub, run, make_session, command):
     assert WhatsAppSession.count(1) == 3
     printed = run(*command, "--yes").output
     assert "Kept: Oldest (oldest)" in printed and "Removed: Third (third)" in printed
-    (left,) = sessions.listed(1)
+    (left,) = roster.listed(1)
     assert (left.name, left.is_default, left.is_active) == ("Oldest", True, True)
 
 

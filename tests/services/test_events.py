@@ -16,7 +16,7 @@ from wa_admin.drivers.contract import (
 )
 from wa_admin.extensions import db
 from wa_admin.models import Event, Look, Message, MessageStatus, Reason, Receipt, Status
-from wa_admin.services import events, gateways, sessions
+from wa_admin.services import events, gateways, links
 
 NAME = "support_line"
 
@@ -32,7 +32,7 @@ def says(status, reason=None, at=None, **more):
 def test_a_code_is_shown_until_it_expires(unlinked):
     take_in(CodeShown(NAME, Code("2@x", sequence=1, lifetime_seconds=60)))
     assert unlinked.look == Look.WAITING_FOR_SCAN
-    assert sessions.qr_of(unlinked).code == "2@x"
+    assert links.qr_of(unlinked).code == "2@x"
 
 
 def test_a_code_that_has_died_already_is_not_shown(unlinked):
@@ -86,7 +86,7 @@ def test_a_close_without_a_reason_keeps_the_better_one(connected):
 
 
 def test_our_own_disconnect_is_not_mistaken_for_an_unlink(stub, connected):
-    sessions.logout(1, connected.id, actor="cli")
+    links.logout(1, connected.id, actor="cli")
     take_in(says("disconnected", "logged_out"))
     assert connected.reason == Reason.STOPPED
 

@@ -14,7 +14,7 @@ from .. import phone, words
 from ..models import Message, MessageStatus, Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from ..services.outbox import LONGEST_VALIDITY_SECONDS, TEXT_LENGTH
-from ..services.sessions import DESCRIPTION_LENGTH, NAME_LENGTH
+from ..services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
 from .fields import FAULTS, Bytes, Choice, Fault, Moment, Nested, Number, Text, YesNo
 
 LONGEST_ID = 64

@@ -10,7 +10,7 @@ from ..api.errors import GATEWAY
 from ..api.operation import operation
 from ..models import Role
 from ..refusal import Refusal
-from ..services import sessions
+from ..services import roster, sessions
 from .access import key_or_login
 
 bp = Blueprint("api_admin", __name__, url_prefix="/api/admin")
@@ -30,7 +30,7 @@ class OneIsDefault(Refusal):
 @key_or_login(Role.SUPERVISOR)
 @operation(_l("List the sessions"), gives="AdminSession", many=True, is_bare=True)
 def index():
-    return sessions.listed(g.caller.workspace_id)
+    return roster.listed(g.caller.workspace_id)
 
 
 @bp.post(ADDRESS)
@@ -80,7 +80,7 @@ def create(body):
 )  # fmt: skip
 def edit(body):
     workspace_id, id = g.caller.workspace_id, body["id"]
-    wanted = sessions.find(workspace_id, id)
+    wanted = roster.find(workspace_id, id)
     if body.get("is_default") is False and wanted.is_default:
         raise OneIsDefault
     if body.get("is_default") and not wanted.is_default and not wanted.is_connected:
@@ -111,7 +111,7 @@ def edit(body):
     refuses=("session_not_found", "default_session", *GATEWAY),
 )
 def delete(query):
-    found = sessions.find(g.caller.workspace_id, query["id"])
+    found = roster.find(g.caller.workspace_id, query["id"])
     name = found.name
     sessions.delete(g.caller.workspace_id, found.id, actor=g.caller.actor)
     return {"message": _("“%(name)s” was removed.", name=name)}

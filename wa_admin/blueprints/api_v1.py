@@ -13,7 +13,7 @@ from ..app import MAX_REQUEST_BYTES, settings
 from ..drivers.contract import Unsupported
 from ..models import MessageStatus, Role, WhatsAppSession
 from ..refusal import Refusal
-from ..services import attachments, gateways, outbox, sessions
+from ..services import attachments, gateways, links, outbox, roster, sessions
 from .access import key_or_login
 
 bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
@@ -67,7 +67,7 @@ def init(body):
         actor=g.caller.actor,
     )
     try:
-        return sessions.link(g.caller.workspace_id, added.id, actor=g.caller.actor)
+        return links.link(g.caller.workspace_id, added.id, actor=g.caller.actor)
     except gateways.GatewayRefused:
         return _find(added.id)
 
@@ -78,7 +78,7 @@ def init(body):
     _l("List the sessions"), description=_l("The default one first, then the oldest."), gives="Sessions"
 )
 def list_sessions():
-    found = sessions.listed(g.caller.workspace_id)
+    found = roster.listed(g.caller.workspace_id)
     return {
         "sessions": found,
         "total_count": len(found),
@@ -115,7 +115,7 @@ def status(id):
 def qr_code(id, query):
     if "phone" in query:
         phone.digits(query["phone"], settings().default_region)
-    waiting = sessions.qr_of(_find(id))
+    waiting = links.qr_of(_find(id))
     if waiting is None:
         raise NoCode(_l("No code waits for the phone now. POST connect or refresh-qr starts a set of six."))
     if "phone" in query and not waiting.pairing_code:
@@ -141,7 +141,7 @@ def qr_code(id, query):
 def connect(id, body):
     if body.get("phone"):
         return _pair(id, body["phone"])
-    return sessions.connect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+    return links.connect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
 
 
 @bp.post("/sessions/refresh-qr/<path:id>/")
@@ -156,7 +156,7 @@ def connect(id, body):
 def refresh_qr(id, body):
     if body.get("phone"):
         return _pair(id, body["phone"])
-    return sessions.link(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+    return links.link(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
 
 
 @bp.post("/sessions/restart/<path:id>/")
@@ -168,7 +168,7 @@ def refresh_qr(id, body):
     refuses=(*IN_PATH, *GATEWAY),
 )
 def restart(id):
-    return sessions.restart(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+    return links.restart(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
 
 
 @bp.post("/sessions/disconnect/<path:id>/")
@@ -180,7 +180,7 @@ def restart(id):
     refuses=(*IN_PATH, *GATEWAY),
 )
 def disconnect(id):
-    return sessions.disconnect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+    return links.disconnect(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
 
 
 @bp.post("/sessions/logout/<path:id>/")
@@ -192,7 +192,7 @@ def disconnect(id):
     refuses=(*IN_PATH, *GATEWAY),
 )
 def logout(id):
-    return sessions.logout(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
+    return links.logout(g.caller.workspace_id, _find(id).id, actor=g.caller.actor)
 
 
 @bp.post("/sessions/set-primary/<path:id>/")
@@ -335,11 +335,11 @@ def retry(id):
 
 
 def _find(id: str | int) -> WhatsAppSession:
-    return sessions.find(g.caller.workspace_id, id)
+    return roster.find(g.caller.workspace_id, id)
 
 
 def _pair(id: str, typed: str) -> WhatsAppSession:
-    return sessions.pairing_code(g.caller.workspace_id, _find(id).id, typed, actor=g.caller.actor)
+    return links.pairing_code(g.caller.workspace_id, _find(id).id, typed, actor=g.caller.actor)
 
 
 def _check_gateway(name: str | None) -> None:

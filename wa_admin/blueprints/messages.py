@@ -10,7 +10,7 @@ from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus, Role
-from ..services import activity, board, outbox, sessions
+from ..services import activity, board, outbox, roster
 from .access import requires
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -70,7 +70,7 @@ def steps(id):
 @bp.route("/new", methods=["GET", "POST"])
 @requires(Role.OPERATOR)
 def new():
-    known = sessions.listed(g.caller.workspace_id)
+    known = roster.listed(g.caller.workspace_id)
     earlier = _earlier()
     form = ComposeForm(known, **_prefilled(earlier))
     if form.validate_on_submit():
@@ -142,7 +142,7 @@ def _drawn(shown: board.Board, chosen: str | None, is_newest: bool) -> dict[str,
         "chosen": chosen,
         "is_newest": is_newest,
         "news": _news(shown.news) if shown.news else "",
-        "has_session": bool(shown.rows) or bool(sessions.listed(g.caller.workspace_id)),
+        "has_session": bool(shown.rows) or bool(roster.listed(g.caller.workspace_id)),
         "poll_seconds": settings().poll_seconds,
     }
 
@@ -184,7 +184,7 @@ def _prefilled(earlier: Message | None) -> dict[str, object]:
     """The text of an earlier message, perhaps for another number, or a test to one's own."""
     if earlier is not None:
         return {"recipient": phone.for_reading(earlier.recipient), "message": earlier.body}
-    wa_session = sessions.default(g.caller.workspace_id)
+    wa_session = roster.default(g.caller.workspace_id)
     if "test" not in request.args or wa_session is None:
         return {}
     return {

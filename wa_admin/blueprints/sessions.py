@@ -9,26 +9,13 @@ from ..forms import refusals_shown_in
 from ..forms.session import SessionForm
 from ..models import Role, WhatsAppSession
 from ..refusal import Refusal
-from ..services import glance, outbox, sessions, stats, timeline
+from ..services import glance, links, outbox, roster, sessions, stats, timeline
 from .access import requires
 
 bp = Blueprint("sessions", __name__)
 
-POLLED = {"sessions.status": pulse.version, "sessions.link_panel": pulse.panel_version}
 LATEST = 5
 BY = ("qr", "phone")
-
-
-@bp.before_app_request
-def _ask_once():
-    """A poll costs one query: who asks and what is shown come together."""
-    version = POLLED.get(request.endpoint or "")
-    if version is None or request.view_args is None:
-        return None
-    seen = glance.look_up(request.view_args["id"])
-    is_news = seen is None or request.args.get("v") != version(seen)
-    # nothing new is told to whoever has seen it, before anything else is looked at
-    return None if is_news else hx.unchanged()
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -37,7 +24,7 @@ def _ask_once():
 @bp.get("/")
 @requires(Role.SUPERVISOR)
 def home():
-    wa_session = next(iter(sessions.listed(g.caller.workspace_id)), None)
+    wa_session = next(iter(roster.listed(g.caller.workspace_id)), None)
     if wa_session is None:
         return render_template("sessions/first.html", settings=settings())
     return render_template(
@@ -57,20 +44,20 @@ def status(id):
 @bp.get("/sessions/<int:id>/card")
 @requires(Role.SUPERVISOR)
 def card(id):
-    return hx.fragment(_card_of(_seen(sessions.find(g.caller.workspace_id, id))))
+    return hx.fragment(_card_of(_seen(roster.find(g.caller.workspace_id, id))))
 
 
 @bp.get("/sessions/<int:id>/day")
 @requires(Role.SUPERVISOR)
 def day(id):
-    wa_session = sessions.find(g.caller.workspace_id, id)
+    wa_session = roster.find(g.caller.workspace_id, id)
     return hx.fragment(render_template("sessions/_day.html", wa_session=wa_session, **_day(wa_session)))
 
 
 @bp.get("/sessions/<int:id>/latest")
 @requires(Role.SUPERVISOR)
 def latest(id):
-    wa_session = sessions.find(g.caller.workspace_id, id)
+    wa_session = roster.find(g.caller.workspace_id, id)
     return hx.fragment(render_template("sessions/_latest.html", wa_session=wa_session, **_latest(wa_session)))
 
 
@@ -80,7 +67,7 @@ def latest(id):
 @bp.get("/sessions/<int:id>/link")
 @requires(Role.OPERATOR)
 def link_page(id):
-    return _link_view(sessions.find(g.caller.workspace_id, id))
+    return _link_view(roster.find(g.caller.workspace_id, id))
 
 
 @bp.get("/sessions/<int:id>/link/panel")
@@ -97,22 +84,20 @@ def link_panel(id):
 @bp.post("/sessions/<int:id>/link")
 @requires(Role.OPERATOR)
 def link(id):
-    return _linking(id, lambda: sessions.link(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _linking(id, lambda: links.link(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/phone")
 @requires(Role.OPERATOR)
 def link_by_phone(id):
     number = request.form.get("phone", "")
-    return _linking(
-        id, lambda: sessions.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor)
-    )
+    return _linking(id, lambda: links.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/cancel")
 @requires(Role.OPERATOR)
 def cancel_link(id):
-    return _shown(sessions.cancel_link(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _shown(links.cancel_link(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 # --- keeping -------------------------------------------------------------------------------------
@@ -121,31 +106,31 @@ def cancel_link(id):
 @bp.post("/sessions/<int:id>/connection")
 @requires(Role.OPERATOR)
 def connect(id):
-    return _shown(sessions.connect(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _shown(links.connect(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/disconnection")
 @requires(Role.OPERATOR)
 def disconnect(id):
-    return _shown(sessions.disconnect(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _shown(links.disconnect(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/restart")
 @requires(Role.OPERATOR)
 def restart(id):
-    return _shown(sessions.restart(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _shown(links.restart(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/logout")
 @requires(Role.OPERATOR)
 def logout(id):
-    return _shown(sessions.logout(g.caller.workspace_id, id, actor=g.caller.actor))
+    return _shown(links.logout(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/replacement")
 @requires(Role.OPERATOR)
 def replace(id):
-    sessions.replace(
+    links.replace(
         g.caller.workspace_id, id, phone_number=request.form.get("phone_number"), actor=g.caller.actor
     )
     return hx.go(url_for(".link_page", id=id))
@@ -172,7 +157,7 @@ def resume(id):
 @bp.get("/sessions/<int:id>/confirm/<any(disconnect, logout, replace):act>")
 @requires(Role.OPERATOR)
 def confirm(id, act):
-    return _asked_again(sessions.find(g.caller.workspace_id, id), act)
+    return _asked_again(roster.find(g.caller.workspace_id, id), act)
 
 
 # --- our own row ---------------------------------------------------------------------------------
@@ -192,7 +177,7 @@ def new():
 @bp.route("/sessions/<int:id>/edit", methods=["GET", "POST"])
 @requires(Role.ADMIN)
 def edit(id):
-    wa_session = sessions.find(g.caller.workspace_id, id)
+    wa_session = roster.find(g.caller.workspace_id, id)
     form = SessionForm(**SessionForm.of(wa_session))
     if form.validate_on_submit():
         with refusals_shown_in(form):
@@ -206,7 +191,7 @@ def edit(id):
 @bp.route("/sessions/<int:id>/delete", methods=["GET", "POST"])
 @requires(Role.ADMIN)
 def delete(id):
-    wa_session = sessions.find(g.caller.workspace_id, id)
+    wa_session = roster.find(g.caller.workspace_id, id)
     if request.method == "GET":
         return _asked_again(wa_session, "delete")
     if request.form.get("typed_name", "").strip().casefold() != wa_session.name_key:
@@ -262,7 +247,7 @@ def _linking(id: int, act):
     try:
         wa_session = act()
     except Refusal as refusal:
-        return _link_view(sessions.find(g.caller.workspace_id, id), refusal, refusal.status)
+        return _link_view(roster.find(g.caller.workspace_id, id), refusal, refusal.status)
     return _link_view(wa_session) if hx.asked() else redirect(url_for(".link_page", id=id, by=_by()), 303)
 
 

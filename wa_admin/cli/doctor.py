@@ -127,7 +127,7 @@ def _gateway() -> Iterator[Finding]:
 
     from .. import words
     from ..drivers.contract import GatewayError
-    from ..services import gateways, sessions
+    from ..services import gateways, roster
 
     known = gateways.ensure()
     begin = perf_counter()
@@ -141,7 +141,7 @@ def _gateway() -> Iterator[Finding]:
     yield Finding(
         "ok", "Gateway", f"{known.kind} {version} at {known.base_url} answers in {took_ms} ms, key fits"
     )
-    for wa_session in sessions.listed(workspace_id()):
+    for wa_session in roster.listed(workspace_id()):
         yield from _session(known, wa_session)
 
 

@@ -78,9 +78,9 @@ def list_messages(status: str | None, session: str | None, limit: int, as_json: 
     """Messages, the newest first."""
     from .. import phone
     from ..services import outbox as service
-    from ..services import sessions
+    from ..services import roster
 
-    chosen = sessions.find(workspace_id(), session).id if session else None
+    chosen = roster.find(workspace_id(), session).id if session else None
     page = service.page(workspace_id(), status=_status(status), session_id=chosen, limit=limit)
     if as_json:
         print_json([_told(one) for one in page.items])

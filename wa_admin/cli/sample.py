@@ -35,9 +35,9 @@ def sample(force: bool) -> None:
 
 
 def fill_if_empty() -> None:
-    from ..services import sessions
+    from ..services import roster
 
-    if not sessions.listed(workspace_id()):
+    if not roster.listed(workspace_id()):
         fill(force=False)
 
 
@@ -55,13 +55,13 @@ def fill(force: bool) -> None:
 def _link_pretend_phone(wa_session: WhatsAppSession) -> None:
     """The simulator needs nobody's phone; on a real engine the session stays unlinked."""
     from ..app import settings
-    from ..services import sessions
+    from ..services import links
 
     wanted = settings()
     if wanted.gateway_url or wanted.engine != "simulator" or wa_session.is_connected:
         return
     with _gateway():
-        sessions.connect(wa_session.workspace_id, wa_session.id, actor=ACTOR)
+        links.connect(wa_session.workspace_id, wa_session.id, actor=ACTOR)
         _scan(wa_session)
 
 

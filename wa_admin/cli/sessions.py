@@ -24,9 +24,9 @@ def sessions() -> None:
 @in_panel
 def list_sessions(as_json: bool) -> None:
     """All sessions, the default one first."""
-    from ..services import sessions as service
+    from ..services import roster
 
-    found = service.listed(workspace_id())
+    found = roster.listed(workspace_id())
     if as_json:
         print_json([_told(one) for one in found])
     elif not found:
@@ -65,15 +65,15 @@ def add(name: str, session_id: str | None, phone: str | None, description: str, 
 @in_panel
 def link(session: str | None, phone: str | None) -> None:
     """Link a phone: draw the codes here and wait for the scan."""
-    from ..services import sessions as service
+    from ..services import links
     from ..whatsapp.in_process import InProcess
     from ..whatsapp.linking import follow
 
     found = _find(session)
     if phone and not found.is_connected:
-        service.pairing_code(workspace_id(), found.id, phone, actor=ACTOR)
+        links.pairing_code(workspace_id(), found.id, phone, actor=ACTOR)
     else:
-        service.connect(workspace_id(), found.id, actor=ACTOR)
+        links.connect(workspace_id(), found.id, actor=ACTOR)
     panel, key = InProcess(ACTOR), str(found.id)
     follow(lambda: panel.look_again(key), lambda: panel.link_code(key), by_phone=bool(phone))
     if _find(key).has_wrong_number:
@@ -105,10 +105,11 @@ def status(ctx: click.Context, session: str | None, refresh: bool, as_json: bool
 @in_panel
 def default(session: str | None) -> None:
     """Show the default session, or make SESSION the default."""
+    from ..services import roster
     from ..services import sessions as service
 
     if session is None:
-        current = service.default(workspace_id())
+        current = roster.default(workspace_id())
         click.echo(current.name if current else "There is no session yet.")
         return
     made = service.make_default(workspace_id(), _find(session).id, actor=ACTOR)
@@ -120,9 +121,9 @@ def default(session: str | None) -> None:
 @in_panel
 def disconnect(session: str | None) -> None:
     """Go offline and stay so; the login is kept."""
-    from ..services import sessions as service
+    from ..services import links
 
-    gone = service.disconnect(workspace_id(), _find(session).id, actor=ACTOR)
+    gone = links.disconnect(workspace_id(), _find(session).id, actor=ACTOR)
     click.echo(
         f"{gone.name} is disconnected. `wa-admin sessions reconnect {gone.session_id}` brings it back."
     )
@@ -133,14 +134,14 @@ def disconnect(session: str | None) -> None:
 @in_panel
 def reconnect(session: str | None) -> None:
     """Go online with the stored login."""
-    from ..services import sessions as service
+    from ..services import links
 
     found = _find(session)
     if found.needs_a_link:
         raise click.ClickException(
             f"{found.name} has no login any more: wa-admin sessions link {found.session_id}"
         )
-    asked = service.connect(workspace_id(), found.id, actor=ACTOR)
+    asked = links.connect(workspace_id(), found.id, actor=ACTOR)
     click.echo(f"{asked.name}: {_state(asked)}")
 
 
@@ -197,20 +198,20 @@ def cleanup(dry_run: bool, yes: bool) -> None:
 
 def _find(key: str | None) -> WhatsAppSession:
     """The one that is named, else the default one."""
-    from ..services import sessions as service
+    from ..services import roster
 
     if key is not None:
-        return service.find(workspace_id(), key)
-    found = service.default(workspace_id())
+        return roster.find(workspace_id(), key)
+    found = roster.default(workspace_id())
     if found is None:
         raise click.ClickException("There is no session yet: `wa-admin sessions add NAME` adds one.")
     return found
 
 
 def _listed() -> list[WhatsAppSession]:
-    from ..services import sessions as service
+    from ..services import roster
 
-    return service.listed(workspace_id())
+    return roster.listed(workspace_id())
 
 
 def _row(one: WhatsAppSession) -> tuple[object, ...]:

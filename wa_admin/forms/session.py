@@ -9,7 +9,7 @@ from wtforms.validators import DataRequired, Length
 
 from .. import phone
 from ..models import WhatsAppSession
-from ..services.sessions import DESCRIPTION_LENGTH, NAME_LENGTH
+from ..services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
 
 
 class SessionForm(FlaskForm):

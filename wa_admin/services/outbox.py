@@ -22,7 +22,7 @@ from ..extensions import db, writing
 from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import WAITING
 from ..refusal import Refusal
-from . import progress, sessions, timeline
+from . import progress, roster, timeline
 from .attachments import NewAttachment
 
 TEXT_LENGTH = 4096
@@ -97,7 +97,7 @@ def send(
             if earlier.fingerprint != fingerprint:
                 raise KeyReused
             return earlier
-        wa_session = sessions.to_send_from(workspace_id, session_name)
+        wa_session = roster.to_send_from(workspace_id, session_name)
         message = Message(
             workspace_id=workspace_id,
             session=wa_session,

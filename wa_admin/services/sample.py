@@ -22,7 +22,7 @@ from ..models import (
     WhatsAppSession,
 )
 from ..refusal import Refusal
-from . import progress, sessions, timeline
+from . import progress, roster, sessions, timeline
 
 NAME, SESSION_ID, NUMBER = "Toko Sari", "toko_sari", "6281234567890"
 LINKED_FOR = timedelta(days=9)
@@ -59,7 +59,7 @@ class NotEmpty(Refusal):
 
 def session(workspace_id: int, *, force: bool = False, actor: str) -> WhatsAppSession:
     """The session that the sample is about. Raises NotEmpty unless the database is empty, or `force`."""
-    existing = sessions.default(workspace_id)
+    existing = roster.default(workspace_id)
     if existing is None:
         return sessions.create(
             workspace_id,

@@ -29,7 +29,7 @@ from ..drivers.contract import (
 )
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
-from . import gateways, sessions, status, timeline
+from . import gateways, links, status, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _reconcile_gateway(gateway: Gateway) -> None:
 def _keep_off(wa_session: WhatsAppSession) -> None:
     """It was switched off while the gateway could not be told."""
     if wa_session.status != Status.DISCONNECTED or wa_session.reason == Reason.GATEWAY_UNREACHABLE:
-        sessions.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
+        links.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
 
 
 def _check(driver: Driver, wa_session: WhatsAppSession) -> None:

@@ -12,7 +12,7 @@ from ..drivers.contract import GatewayError
 from ..extensions import db
 from ..models import Status, WhatsAppSession, Workspace
 from ..refusal import Refusal
-from ..services import outbox, sessions, watch
+from ..services import links, outbox, roster, watch
 from .errors import refused
 from .values import LinkCode, SentMessage, Session
 
@@ -55,30 +55,30 @@ class InProcess:
             return SentMessage.read(schemas.dump("Message", sent))
 
     def sessions(self) -> list[Session]:
-        return [_told(one) for one in sessions.listed(self.workspace_id)]
+        return [_told(one) for one in roster.listed(self.workspace_id)]
 
     def session(self, name: str) -> Session:
         with _one_family():
-            return _told(sessions.find(self.workspace_id, name))
+            return _told(roster.find(self.workspace_id, name))
 
     def look_again(self, name: str) -> Session:
         with _one_family():
             db.session.rollback()  # what is true now, not when we began to read
             db.session.expire_all()
             self.looks += 1
-            wa_session = sessions.find(self.workspace_id, name)
+            wa_session = roster.find(self.workspace_id, name)
             if self.looks % ASK_AT_EVERY_LOOK == 0:
                 wa_session = self._ask_gateway(wa_session)
             return _told(wa_session)
 
     def connect(self, name: str) -> Session:
         with _one_family():
-            found = sessions.find(self.workspace_id, name)
-            return _told(sessions.connect(self.workspace_id, found.id, actor=self.actor))
+            found = roster.find(self.workspace_id, name)
+            return _told(links.connect(self.workspace_id, found.id, actor=self.actor))
 
     def link_code(self, name: str) -> LinkCode | None:
         with _one_family():
-            waiting = sessions.qr_of(sessions.find(self.workspace_id, name))
+            waiting = links.qr_of(roster.find(self.workspace_id, name))
         if waiting is None:
             return None
         return LinkCode(waiting.code, waiting.pairing_code, waiting.sequence, waiting.expires_at)
@@ -87,7 +87,7 @@ class InProcess:
         if wa_session.status == Status.QR_PENDING and wa_session.qr_expires_at:
             is_late = clock.now() > wa_session.qr_expires_at + NEXT_CODE_IS_LATE
             if is_late and (wa_session.qr_sequence or 0) < LAST_CODE:
-                return sessions.link(self.workspace_id, wa_session.id, actor=self.actor)
+                return links.link(self.workspace_id, wa_session.id, actor=self.actor)
         return watch.refresh(wa_session)
 
 

@@ -1,0 +1,63 @@
+import pytest
+
+from wa_admin.extensions import db
+from wa_admin.models import Look, Reason, Status
+from wa_admin.services import gateways, links, roster, sessions
+
+
+def create():
+    return sessions.create(1, "Support line", actor="cli")
+
+
+def test_linking_shows_a_code_and_installs_the_webhook(stub, app):
+    stub.state = "close"
+    wa_session = links.link(1, create().id, actor="cli")
+    assert wa_session.look == Look.WAITING_FOR_SCAN
+    assert links.qr_of(wa_session).code == "2@a,b,c,d"
+    assert f"/hooks/{wa_session.gateway_id}/" in stub.webhook["url"]
+
+
+def test_the_code_lies_encrypted_in_the_database(stub, app):
+    stub.state = "close"
+    links.link(1, create().id, actor="cli")
+    assert "2@" not in db.session.scalar(db.text("SELECT sealed_qr FROM whatsapp_session"))
+
+
+def test_a_connected_session_is_not_linked_again(stub, connected):
+    with pytest.raises(links.AlreadyConnected):
+        links.link(1, connected.id, actor="cli")
+    assert stub.asked == []
+
+
+def test_a_gateway_that_is_down_is_said_in_words(app):
+    wa_session = create()
+    with pytest.raises(gateways.GatewayRefused, match="gateway cannot be reached"):
+        links.link(1, wa_session.id, actor="cli")
+    assert roster.find(1, wa_session.id).look == Look.GATEWAY_UNREACHABLE
+
+
+def test_disconnecting_keeps_the_login(stub, connected):
+    wa_session = links.disconnect(1, connected.id, actor="sari@example.com")
+    assert (wa_session.status, wa_session.reason) == (Status.DISCONNECTED, Reason.STOPPED)
+    assert wa_session.linked_at
+
+
+def test_logging_out_ends_the_login(stub, connected):
+    wa_session = links.logout(1, connected.id, actor="sari@example.com")
+    assert (wa_session.reason, wa_session.linked_at) == (Reason.STOPPED, None)
+    assert wa_session.look == Look.NEVER_LINKED
+
+
+def test_replacing_shows_codes_for_another_number(stub, connected):
+    wa_session = links.replace(1, connected.id, phone_number="0811 234 5678", actor="cli")
+    assert wa_session.phone_number == "628112345678"
+    assert wa_session.look == Look.WAITING_FOR_SCAN
+    assert stub.routes_asked()[0] == "DELETE /instance/logout/support_line"
+
+
+def test_cancelling_a_link_stops_the_codes(stub, app):
+    stub.state = "close"
+    wa_session = links.link(1, create().id, actor="cli")
+    wa_session = links.cancel_link(1, wa_session.id, actor="cli")
+    assert wa_session.look == Look.NEVER_LINKED
+    assert links.qr_of(wa_session) is None

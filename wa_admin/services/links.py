@@ -1,0 +1,249 @@
+"""What a person asks of a session's gateway: link a phone, go online or offline, unlink."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask_babel import lazy_gettext as _l
+
+from .. import clock, phone
+from ..app import settings, vault
+from ..drivers.contract import (
+    BadKey,
+    Code,
+    Driver,
+    GatewayError,
+    InstanceNotFound,
+    State,
+    Unreachable,
+    Unsupported,
+)
+from ..extensions import writing
+from ..models import Reason, Status, WhatsAppSession
+from ..refusal import Refusal
+from . import gateways, roster, session_fields, status, timeline
+
+_log = logging.getLogger(__name__)
+
+
+class AlreadyConnected(Refusal):
+    code = "already_connected"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(_l("This session is connected already. Unlink it first to link another phone."))
+
+
+@dataclass(frozen=True)
+class LinkCode:
+    """What the phone can scan or be given. Secrets: only for the page or call that asked."""
+
+    code: str | None
+    pairing_code: str | None
+    sequence: int
+    expires_at: datetime
+    lifetime_seconds: int
+
+
+def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
+    """The code that waits for the phone, if one does."""
+    expires_at = wa_session.qr_expires_at
+    if wa_session.status != Status.QR_PENDING or expires_at is None:
+        return None
+    sealed, pairing = wa_session.sealed_qr, wa_session.sealed_pairing_code
+    return LinkCode(
+        code=vault().open(sealed) if sealed else None,
+        pairing_code=vault().open(pairing) if pairing else None,
+        sequence=wa_session.qr_sequence or 1,
+        expires_at=expires_at,
+        lifetime_seconds=wa_session.qr_lifetime_seconds or status.DEFAULT_CODE_SECONDS,
+    )
+
+
+# --- linking -------------------------------------------------------------------------------------
+
+
+def link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Show codes for the phone, a new set when one ran out.
+
+    Raises SessionNotFound, SessionInactive, AlreadyConnected, GatewayRefused.
+    """
+    wa_session = _begin(workspace_id, id, actor)
+    with asking(wa_session) as driver:
+        _make_known(wa_session, driver)
+        answer = driver.connect(wa_session.session_id)
+    return _take(wa_session, answer)
+
+
+def pairing_code(workspace_id: int, id: int, phone_number: str, *, actor: str) -> WhatsAppSession:
+    """Link by number: a code to type on the phone, beside the QR code. Raises BadNumber, and as `link`."""
+    number = phone.digits(phone_number, settings().default_region)
+    wa_session = _begin(workspace_id, id, actor, keep_codes=True)
+    with asking(wa_session) as driver:
+        _make_known(wa_session, driver)
+        answer = driver.pair(wa_session.session_id, number)
+    return _take(wa_session, answer)
+
+
+def cancel_link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Stop showing codes. What is linked already stays linked. Raises SessionNotFound, GatewayRefused."""
+    wa_session = roster.find(workspace_id, id)
+    if wa_session.status == Status.CONNECTED or wa_session.linked_at:
+        return wa_session
+    # nothing to stop, or the code will run out by itself
+    with asking(wa_session) as driver, suppress(InstanceNotFound, Unsupported):
+        driver.stop(wa_session.session_id)
+    return _end(wa_session, Reason.NEVER_LINKED, "link_cancelled", actor)
+
+
+def replace(workspace_id: int, id: int, *, phone_number: str | None = None, actor: str) -> WhatsAppSession:
+    """Unlink this phone and show codes for another one; name, messages and API stay.
+
+    Raises BadNumber, and as `link`.
+    """
+    number = session_fields.read_expected_number(phone_number)
+    logout(workspace_id, id, actor=actor)
+    with writing():
+        wa_session = roster.find(workspace_id, id)
+        wa_session.phone_number = number
+        wa_session.linked_number = wa_session.profile_name = None
+        timeline.record(wa_session, "number_replaced", workspace_id=workspace_id, actor=actor)
+    return link(workspace_id, id, actor=actor)
+
+
+def logout(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Unlink the phone. Linking again needs the phone in hand. Raises SessionNotFound, GatewayRefused."""
+    wa_session = roster.find(workspace_id, id)
+    with asking(wa_session) as driver, suppress(InstanceNotFound):
+        driver.logout(wa_session.session_id)
+    return _end(wa_session, Reason.STOPPED, "unlinked_by_admin", actor, keeps_login=False)
+
+
+# --- with the stored login -----------------------------------------------------------------------
+
+
+def connect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Go online with the stored login; where there is none, start linking. Raises as `link`."""
+    wa_session = roster.find(workspace_id, id)
+    if wa_session.status == Status.CONNECTED and not wa_session.gateway.is_failing:
+        return wa_session
+    if not wa_session.linked_at:
+        return link(workspace_id, id, actor=actor)
+    with writing():
+        current = roster.find(workspace_id, id)
+        current.reconnect_attempts, current.reconnect_at = 0, None
+        timeline.record(current, "connect_asked", workspace_id=workspace_id, actor=actor)
+        status.move(current, Status.CONNECTING, None, actor=actor, now=clock.now())
+    with asking(wa_session) as driver:
+        answer = driver.connect(wa_session.session_id)
+    return _take(wa_session, answer)
+
+
+def disconnect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Go offline and stay so until somebody connects; the login stays.
+
+    Raises SessionNotFound, GatewayRefused.
+    """
+    wa_session = roster.find(workspace_id, id)
+    with asking(wa_session) as driver, suppress(InstanceNotFound):
+        driver.stop(wa_session.session_id)
+    return _end(wa_session, Reason.STOPPED, "disconnected_by_admin", actor)
+
+
+def restart(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
+    """Drop the connection and build it anew; the login stays. Raises SessionNotFound, GatewayRefused."""
+    wa_session = roster.find(workspace_id, id)
+    with asking(wa_session) as driver:
+        driver.restart(wa_session.session_id)
+    with writing():
+        timeline.record(wa_session, "restarted", workspace_id=workspace_id, actor=actor)
+    return wa_session
+
+
+def follow(wa_session: WhatsAppSession, *, actor: str) -> None:
+    """Go online or offline as the session was just switched; `watch` comes back to it if that fails now."""
+    act = connect if wa_session.is_active else disconnect
+    try:
+        act(wa_session.workspace_id, wa_session.id, actor=actor)
+    except gateways.GatewayRefused as refused:
+        _log.warning("session %s: %s; its wish is followed later", wa_session.id, refused.code)
+
+
+@contextmanager
+def asking(wa_session: WhatsAppSession) -> Iterator[Driver]:
+    """The driver of a session; what the gateway refuses is put on record. Raises GatewayRefused."""
+    try:
+        yield gateways.driver(wa_session.gateway)
+    except GatewayError as error:
+        _record(wa_session, error)
+        raise gateways.GatewayRefused(error) from error
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+def _begin(workspace_id: int, id: int, actor: str, keep_codes: bool = False) -> WhatsAppSession:
+    with writing():
+        wa_session = roster.find(workspace_id, id)
+        if wa_session.is_connected:
+            raise AlreadyConnected
+        if not wa_session.is_active:
+            raise roster.SessionInactive(wa_session, [])
+        if not (keep_codes and wa_session.status == Status.QR_PENDING):
+            wa_session.linked_at = None
+            wa_session.is_scanned = False
+            timeline.record(wa_session, "link_started", workspace_id=workspace_id, actor=actor)
+            status.move(wa_session, Status.CONNECTING, None, actor=actor, now=clock.now())
+    return wa_session
+
+
+def _make_known(wa_session: WhatsAppSession, driver: Driver) -> None:
+    """Create the session at the gateway where it is missing, and have its events sent to us."""
+    driver.create(wa_session.session_id)
+    if "set_webhook" in driver.capabilities:
+        driver.set_webhook(wa_session.session_id, gateways.hook_url(wa_session.gateway))
+
+
+def _take(wa_session: WhatsAppSession, answer: Code | State) -> WhatsAppSession:
+    """Take over the answer of the gateway, unless events have told more in the meantime."""
+    now = clock.now()
+    with writing():
+        current = roster.find(wa_session.workspace_id, wa_session.id)
+        if isinstance(answer, Code):
+            status.show_code(current, answer, now=now)
+        elif current.status != Status.QR_PENDING:
+            status.heard(current, answer, actor="gateway", now=now)
+    return current
+
+
+def _end(
+    wa_session: WhatsAppSession, reason: Reason, kind: str, actor: str, keeps_login: bool = True
+) -> WhatsAppSession:
+    with writing():
+        current = roster.find(wa_session.workspace_id, wa_session.id)
+        timeline.record(current, kind, workspace_id=current.workspace_id, actor=actor, number=current.number)
+        status.move(current, Status.DISCONNECTED, reason, actor=actor, now=clock.now())
+        if not keeps_login:
+            current.linked_at = None
+    return current
+
+
+def _record(wa_session: WhatsAppSession, error: GatewayError) -> None:
+    if isinstance(error, Unreachable | BadKey):
+        gateways.failed(wa_session.gateway_id, error, clock.now())
+    with writing():
+        current = roster.find(wa_session.workspace_id, wa_session.id)
+        timeline.record(
+            current,
+            "gateway_refused",
+            workspace_id=current.workspace_id,
+            actor="gateway",
+            failure=error.code,
+        )
+        if current.status == Status.CONNECTING and current.linked_at is None:
+            reason = current.reason or Reason.NEVER_LINKED
+            status.move(current, Status.DISCONNECTED, reason, actor="gateway", now=clock.now())
