@@ -18,6 +18,7 @@ from wa_admin.drivers.contract import (
     State,
     StateSeen,
 )
+from wa_admin.drivers.evolution_events import moment
 
 BOT = "Totale Bot"
 OWNER = "4915100000001"
@@ -236,6 +237,17 @@ def test_a_text_with_a_preview_is_a_text(driver):
 def test_no_text_of_a_message_shows_in_its_repr(driver):
     key = {"remoteJid": ANNA_JID, "id": "3EB1", "fromMe": False}
     assert "secret plan" not in repr(read(driver, upsert(key, {"conversation": "secret plan"})))
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\0"])
+def test_what_no_database_can_hold_is_replaced(driver, odd):
+    data = {"keyId": f"3EB0{odd}", "fromMe": True, "status": "READ"}
+    seen = read(driver, {"event": "messages.update", "instance": BOT, "data": data})
+    assert [one.provider_id for one in seen] == ["3EB0?"]
+
+
+def test_a_moment_before_all_time_is_none():
+    assert moment("0001-01-01T00:00:00+23:59") is None
 
 
 @pytest.mark.parametrize("at", ["1795226997", 1795226997, {"low": 1795226997, "high": 0, "unsigned": True}])

@@ -126,9 +126,9 @@ def moment(text: Any) -> datetime | None:
     """An ISO time with its zone."""
     try:
         found = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return found if found.tzinfo else None
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
@@ -266,4 +266,9 @@ def _object(value: Any) -> dict[str, Any]:
 def text_of(said: dict[str, Any], key: str) -> str | None:
     """A text that says something, else None: what a gateway sends is not to be trusted for its type."""
     value = said.get(key)
-    return value if isinstance(value, str) and value else None
+    return _storable(value) if isinstance(value, str) and value else None
+
+
+def _storable(text: str) -> str:
+    """JSON can hold half a character and a zero byte, which no database takes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
