@@ -89,6 +89,13 @@ def test_the_life_of_a_code_is_what_the_gateway_says(gateway):
     assert driver.connect("main") == Code("2@abc", None, 2, expires_at, 20)
 
 
+@pytest.mark.parametrize("odd", [1e300, -1, "20", None])
+def test_a_code_that_lives_no_possible_time_has_none(gateway, odd):
+    driver, seen = gateway
+    seen.say("GET /instance/connect/main", CODE | {"lifetimeSeconds": odd})
+    assert driver.connect("main").lifetime_seconds is None
+
+
 def test_a_pairing_code_may_come_while_codes_are_shown(gateway):
     driver, seen = gateway
     seen.say("GET /instance/connect/main", CODE | {"pairingCode": "TB78F2KW"})

@@ -80,6 +80,13 @@ def test_an_older_state_does_not_undo_a_newer_one(connected):
     assert connected.look == Look.CONNECTED
 
 
+def test_a_gateway_whose_clock_is_ahead_is_heard_all_the_same(connected):
+    later = clock.now() + timedelta(days=3000)
+    take_in(says("connecting", at=later))
+    take_in(says("disconnected", "logged_out", at=clock.now()))
+    assert connected.reason == Reason.LOGGED_OUT
+
+
 def test_a_close_without_a_reason_keeps_the_better_one(connected):
     take_in(says("disconnected", "logged_out"), says("disconnected"))
     assert connected.reason == Reason.LOGGED_OUT

@@ -10,6 +10,8 @@ from .contract import Code, State
 from .evolution import Evolution, path_to
 from .evolution_events import moment, state_of
 
+LONGEST_LIFE_SECONDS = 3600
+
 
 class Bundled(Evolution):
     """The bundled gateway. A reference travels as X-Reference, so no send leaves twice."""
@@ -43,5 +45,6 @@ class Bundled(Evolution):
 
     def _life(self, instance: str, code: str, said: dict[str, Any]) -> tuple[datetime | None, int | None]:
         seconds = said.get("lifetimeSeconds")
-        lifetime = max(1, round(seconds)) if isinstance(seconds, int | float) else None
+        is_one = isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_LIFE_SECONDS
+        lifetime = max(1, round(seconds)) if is_one else None
         return moment(said.get("expiresAt")), lifetime

@@ -41,9 +41,10 @@ def _apply(event: Seen, wa_session: WhatsAppSession, now: datetime) -> None:
 
 @_apply.register
 def _(event: StateSeen, wa_session: WhatsAppSession, now: datetime) -> None:
-    if event.at and wa_session.state_event_at and event.at < wa_session.state_event_at:
+    at = min(event.at, now) if event.at else None  # a clock ahead of ours must not outdate what follows
+    if at and wa_session.state_event_at and at < wa_session.state_event_at:
         return  # a newer one came first
-    wa_session.state_event_at = event.at or wa_session.state_event_at
+    wa_session.state_event_at = at or wa_session.state_event_at
     if _means_scanned(wa_session, event.state, now):
         status.scanned(wa_session, now=now)
     else:
