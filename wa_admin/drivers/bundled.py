@@ -45,6 +45,7 @@ class Bundled(Evolution):
 
     def _life(self, instance: str, code: str, said: dict[str, Any]) -> tuple[datetime | None, int | None]:
         seconds = said.get("lifetimeSeconds")
-        is_one = isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_LIFE_SECONDS
-        lifetime = max(1, round(seconds)) if is_one else None
+        lifetime = None
+        if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_LIFE_SECONDS:
+            lifetime = max(1, round(seconds))
         return moment(said.get("expiresAt")), lifetime
