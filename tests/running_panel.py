@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class RunningPanel:
-    """`python -m wa_admin.panel` on a migrated `data_dir`; after stop() or kill(), start() takes the port again."""
+    """`python -m wa_admin.panel` on a migrated `data_dir`; start() takes the same port again."""
 
     def __init__(self, data_dir: Path, key: str, **environ: str) -> None:
         self.data_dir = data_dir
