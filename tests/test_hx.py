@@ -24,13 +24,6 @@ def test_a_fragment_is_asked_for_by_htmx_only(bare):
         assert not hx.asked()
 
 
-def test_the_source_is_an_id(bare):
-    with asking(bare, **{"HX-Source": "form#compose"}):
-        assert hx.source() == "compose"
-    with asking(bare, **{"HX-Source": "button"}):
-        assert hx.source() is None
-
-
 def test_what_is_spoken_is_text(bare):
     with asking(bare):
         answer = hx.fragment("<p>x</p>", say="<b>Toko</b>")

@@ -1,7 +1,6 @@
 """What htmx asks, and how it is answered: the one place that knows its headers.
 
-htmx-flask reads the headers of htmx 2; version 4 names the asking element in HX-Source ("form#compose")
-and refuses nothing, so swaps are set here as plain headers.
+htmx-flask reads the headers of htmx 2, some of which version 4 names otherwise.
 """
 
 from __future__ import annotations
@@ -20,17 +19,10 @@ def asked() -> bool:
     return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") != "full"
 
 
-def source() -> str | None:
-    """The id of the element that asked, if it has one."""
-    return request.headers.get("HX-Source", "").partition("#")[2] or None
-
-
 def fragment(
     html: str,
     *,
     say: Any = "",
-    reswap: str | None = None,
-    retarget: str | None = None,
     events: dict[str, Any] | None = None,
     status: int = 200,
 ) -> Response:
@@ -38,10 +30,6 @@ def fragment(
     element that asked and bubble."""
     response = make_response(f"{html}{SPOKEN.format(say)}" if say else html, status)
     response.headers["Cache-Control"] = "no-store"
-    if reswap:
-        response.headers["HX-Reswap"] = reswap
-    if retarget:
-        response.headers["HX-Retarget"] = retarget
     if events:
         response.headers["HX-Trigger"] = json.dumps(events)  # ASCII, as headers must be
     return response

@@ -40,10 +40,6 @@ class Recipient:
 
     address: str
 
-    @property
-    def is_group(self) -> bool:
-        return self.address.endswith("@g.us")
-
 
 def recipient(typed: str, region: str) -> Recipient:
     """Whom a message goes to: a person in any human form, a group id, or a WhatsApp id.
@@ -91,7 +87,7 @@ def digits(typed: str, region: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def for_reading(number: str | None, region: str = "") -> str:
+def for_reading(number: str | None) -> str:
     """`628123456789` as `+62 812-3456-789`; what is no number comes back as it is."""
     if not number or not number.isdecimal():
         return number or ""
@@ -99,11 +95,6 @@ def for_reading(number: str | None, region: str = "") -> str:
         return phonenumbers.format_number(phonenumbers.parse("+" + number), PhoneNumberFormat.INTERNATIONAL)
     except NumberParseException:
         return number
-
-
-def masked(number: str | None) -> str:
-    """For logs: `+62***890`."""
-    return f"+{number[:2]}***{number[-3:]}" if number and len(number) > 6 else "***"
 
 
 def _cleaned(typed: str) -> str:

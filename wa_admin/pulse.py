@@ -19,7 +19,6 @@ from .services.stats import Day
 
 LINKING = frozenset({Look.STARTING, Look.WAITING_FOR_SCAN, Look.FINISHING})
 HOPING = frozenset({Look.GATEWAY_UNREACHABLE, Look.RECONNECTING, Look.NO_NETWORK, Look.ENGINE_CRASHED})
-LINKED = frozenset({Look.CONNECTED, Look.PAUSED, Look.SILENT})
 SLOW_AFTER = timedelta(seconds=30)
 # codes in a set: whatsmeow qrchan.go, Baileys socket.ts
 CODES = 6

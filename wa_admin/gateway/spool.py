@@ -77,10 +77,6 @@ class Spool:
         with self._store.transaction() as db:
             db.execute("DELETE FROM spool WHERE id = ?", (waiting.id,))
 
-    def clear(self, instance_id: str) -> None:
-        with self._store.transaction() as db:
-            db.execute("DELETE FROM spool WHERE instance_id = ?", (instance_id,))
-
     def count(self, instance_id: str) -> int:
         rows = self._store.rows("SELECT count(*) FROM spool WHERE instance_id = ?", instance_id)
         return int(rows[0][0])

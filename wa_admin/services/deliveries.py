@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import aliased
 
 from .. import clock
@@ -31,7 +31,17 @@ from ..drivers.contract import (
     Unreachable,
 )
 from ..extensions import db, writing
-from ..models import Attachment, Delivery, Gateway, Message, MessageStatus, Outcome, Status, WhatsAppSession
+from ..models import (
+    Attachment,
+    Delivery,
+    Gateway,
+    Message,
+    MessageStatus,
+    Outcome,
+    Reason,
+    Status,
+    WhatsAppSession,
+)
 from ..models.message import WAITING
 from . import crash_points, gateways, progress
 
@@ -59,26 +69,11 @@ def sessions_with_work(now: datetime) -> list[int]:
     query = (
         select(WhatsAppSession.id)
         .where(_can_send(now))
-        .where(exists().where(Message.session_id == WhatsAppSession.id, *_due(now)))
+        .where(exists().where(Message.session_id == WhatsAppSession.id, _is_due(now)))
         .order_by(WhatsAppSession.next_send_at)
     )
     with db.engine.connect() as connection:
         return list(connection.scalars(query))
-
-
-def next_due_at() -> datetime | None:
-    """When the earliest waiting message of a session that can send may go; None when nothing waits."""
-    now = clock.now()
-    query = (
-        select(Message.next_at, WhatsAppSession.next_send_at)
-        .join(WhatsAppSession, WhatsAppSession.id == Message.session_id)
-        .where(Message.status == MessageStatus.QUEUED, *_may_send())
-        .order_by(Message.next_at)
-        .limit(1)
-    )
-    with db.engine.connect() as connection:
-        row = connection.execute(query).first()
-    return max(filter(None, (row.next_at, row.next_send_at)), default=now) if row else None
 
 
 def deliver_next(session_id: int) -> bool:
@@ -126,7 +121,7 @@ def expire() -> int:
     return len(over)
 
 
-# --- steps ---
+# --- steps ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,7 @@ def _claim(session_id: int, now: datetime) -> Claim | None:
         )
         message = db.session.scalar(
             select(Message)
-            .where(Message.session_id == session_id, *_due(now), ~held_up)
+            .where(Message.session_id == session_id, _is_due(now), ~held_up)
             .order_by(Message.id)
             .limit(1)
         )
@@ -296,22 +291,19 @@ def _close_open_delivery(message: Message, now: datetime) -> None:
         delivery.finished_at, delivery.outcome, delivery.error_code = now, Outcome.UNCERTAIN, "interrupted"
 
 
-def _may_send() -> tuple:
-    return (
+def _can_send(now: datetime) -> ColumnElement[bool]:
+    """As WhatsAppSession.can_send, and its pace allows the next message."""
+    return and_(
         WhatsAppSession.is_active,
         WhatsAppSession.status == Status.CONNECTED,
-        or_(WhatsAppSession.reason.is_(None), WhatsAppSession.reason != "gateway_unreachable"),
+        or_(WhatsAppSession.reason.is_(None), WhatsAppSession.reason != Reason.GATEWAY_UNREACHABLE),
         WhatsAppSession.paused_at.is_(None),
+        or_(WhatsAppSession.next_send_at.is_(None), WhatsAppSession.next_send_at <= now),
     )
 
 
-def _can_send(now: datetime):  # type: ignore[no-untyped-def]
-    paced = or_(WhatsAppSession.next_send_at.is_(None), WhatsAppSession.next_send_at <= now)
-    return and_(*_may_send(), paced)
-
-
-def _due(now: datetime) -> tuple:
-    return (
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(
         Message.status == MessageStatus.QUEUED,
         Message.next_at <= now,
         or_(Message.valid_until.is_(None), Message.valid_until > now),

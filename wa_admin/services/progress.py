@@ -19,7 +19,7 @@ _SESSION = cast(Table, WhatsAppSession.__table__)
 
 
 def move(message: Message, status: MessageStatus, now: datetime) -> None:
-    """The one place where a message changes its status: counters follow in the same transaction."""
+    """Bring the message to this status; the counters follow."""
     before = message.status
     if before == status:
         return
@@ -37,6 +37,7 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
 
 
 def fail(message: Message, now: datetime) -> None:
+    """End it as failed, with a line in the timeline; its `error_code` is set already."""
     move(message, MessageStatus.FAILED, now)
     timeline.record(
         message.session,
@@ -49,10 +50,7 @@ def fail(message: Message, now: datetime) -> None:
 
 
 def take_receipt(wa_session: WhatsAppSession, provider_id: str, kind: str, at: datetime) -> None:
-    """What WhatsApp said of a message; kept even when our own send has not been answered yet.
-
-    Belongs into the caller's transaction.
-    """
+    """What WhatsApp said of a message; kept even when our own send has not been answered yet."""
     known = select(Receipt.id).filter_by(session_id=wa_session.id, provider_id=provider_id, kind=kind)
     if db.session.scalar(known) is not None:
         return
@@ -92,6 +90,7 @@ def _advance(message: Message, kind: str, at: datetime) -> None:
 
 
 def apply_early_receipts(message: Message) -> None:
+    """Take over the receipts that came before the answer to its send did."""
     query = select(Receipt).filter_by(session_id=message.session_id, provider_id=message.provider_id)
     for receipt in db.session.scalars(query.order_by(Receipt.at)).all():
         receipt.message_id = message.id
@@ -105,6 +104,7 @@ def _after_sending(message: Message, at: datetime) -> datetime:
 
 
 def count_waiting(session_id: int, change: int) -> None:
+    """So many messages more, or fewer, are queued or being sent."""
     _bump(session_id, _SESSION.c.waiting_count, change)
 
 
