@@ -36,6 +36,7 @@ def test_everything_has_a_default(load):
         ("WA_PORT", "0"),
         ("WA_PORT", "65536"),
         ("WA_GATEWAY_PORT", "-1"),
+        ("WA_GATEWAY_PORT", "8000"),
         ("WA_MAX_SESSIONS", "0"),
         ("WA_MAX_SESSIONS", "many"),
         ("WA_POLL_SECONDS", "0.5"),
@@ -49,10 +50,13 @@ def test_everything_has_a_default(load):
         ("WA_GATEWAY_URL", "ftp://gateway"),
         ("WA_GATEWAY_URL", "https://user:secret@gateway"),
         ("WA_PUBLIC_URL", "panel.example.com"),
+        ("WA_PUBLIC_URL", "https://[panel"),
+        ("WA_PUBLIC_URL", "https://panel:port"),
         ("WA_DATABASE_URL", "mysql://root@localhost/wa"),
         ("WA_SECRET_KEY", "short"),
         ("WA_GATEWAY_KEY", "short"),
         ("WA_ENCRYPTION_KEYS", "not-a-fernet-key"),
+        ("WA_ENCRYPTION_KEYS", ","),
         ("WA_TRUSTED_PROXIES", "yes"),
         ("WA_ALLOW_INSECURE_HTTP", "perhaps"),
         ("WA_HOST", "0.0.0.0"),
@@ -62,6 +66,11 @@ def test_a_bad_value_stops_the_start_by_name(load, name, value):
     with pytest.raises(config.BadSetting, match=rf"^{name} ") as refused:
         load(**{name: value})
     assert refused.value.name == name
+
+
+def test_a_region_that_is_no_country_stops_the_panel(make_app):
+    with pytest.raises(config.BadSetting, match="^WA_DEFAULT_REGION "):
+        make_app(WA_DEFAULT_REGION="ZZ")
 
 
 @pytest.mark.parametrize("name", ["WA_SECRET_KEY", "WA_GATEWAY_KEY", "WA_ENCRYPTION_KEYS"])

@@ -100,6 +100,15 @@ def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
     assert setting in line
 
 
+@pytest.mark.parametrize("setting", ["WA_HOST", "WA_GATEWAY_HOST"])
+def test_a_host_that_is_no_name_is_named_in_one_line(make_up, setting):
+    up = make_up(**{setting: "no name", "WA_ALLOW_INSECURE_HTTP": "1"})
+    done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+    (line,) = (done.stdout + done.stderr).splitlines()
+    assert done.returncode == 2
+    assert f"{setting} 'no name'" in line
+
+
 def test_a_bad_setting_is_named_in_one_line(make_up):
     up = make_up(WA_POLL_SECONDS="often")
     done = subprocess.run(WA_ADMIN_UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)

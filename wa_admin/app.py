@@ -75,7 +75,10 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.login_manager = login_manager  # type: ignore[attr-defined]
     app.context_processor(lambda: {"current_user": current_user})
 
-    from . import assets, blueprints, cli, polls, words
+    from . import assets, blueprints, cli, phone, polls, words
+
+    if not phone.is_region(settings.default_region):  # config is plain Python and knows no countries
+        raise config.BadSetting("WA_DEFAULT_REGION", f"is no country: {settings.default_region!r}")
 
     babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
     words.register(app)

@@ -105,6 +105,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )
     _refuse_open_http(settings)
+    _refuse_one_port_for_two(settings)
     return settings
 
 
@@ -136,6 +137,12 @@ def _refuse_open_http(settings: Settings) -> None:
             "address of your proxy, or WA_ALLOW_INSECURE_HTTP=1 if passwords may cross your network in the "
             "clear",
         )
+
+
+def _refuse_one_port_for_two(settings: Settings) -> None:
+    panel, gateway = (settings.host, settings.port), (settings.gateway_host, settings.gateway_port)
+    if not settings.gateway_url and panel == gateway:
+        raise BadSetting("WA_GATEWAY_PORT", "is the same as WA_PORT: gateway and panel need one each")
 
 
 class _Environment:
@@ -193,8 +200,12 @@ class _Environment:
         value = self.text(name).rstrip("/")
         if not value:
             return ""
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        try:
+            parts = urlsplit(value)
+            is_plain = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.username)
+        except ValueError:  # no IPv6 address, or no port
+            is_plain = False
+        if not is_plain or parts.scheme not in ("http", "https"):
             raise BadSetting(name, "must be a plain http:// or https:// address without user, query or key")
         return value
 
@@ -214,13 +225,8 @@ class _Environment:
     def fernet_keys(self, name: str, made_at: Path) -> tuple[str, ...]:
         made = self._from_file(name) or _keep(made_at, _new_fernet_key)
         keys = tuple(made.replace(",", " ").split())
-        for key in keys:
-            try:
-                usable = len(base64.urlsafe_b64decode(key)) == 32
-            except ValueError:
-                usable = False
-            if not usable:
-                raise BadSetting(name, "must hold url-safe base64 keys of 32 bytes, newest first")
+        if not keys or not all(map(_is_fernet_key, keys)):
+            raise BadSetting(name, "must hold url-safe base64 keys of 32 bytes, newest first")
         return keys
 
     def _from_file(self, name: str) -> str:
@@ -235,6 +241,13 @@ class _Environment:
 
 def _new_fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == 32
+    except ValueError:
+        return False
 
 
 def _keep(path: Path, make: Callable[[], str]) -> str:

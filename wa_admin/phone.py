@@ -97,6 +97,11 @@ def for_reading(number: str | None) -> str:
         return number
 
 
+def is_region(code: str) -> bool:
+    """Whether numbers can be read as those of this country: ID, BR …"""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
 def _cleaned(typed: str) -> str:
     text = typed.strip()
     if not text:

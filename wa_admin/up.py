@@ -59,9 +59,11 @@ def _check_ports(wanted: Settings) -> None:
     if not wanted.gateway_url:
         ports.append(("WA_GATEWAY_PORT", wanted.gateway_host, wanted.gateway_port))
     for name, host, port in ports:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         try:
+            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             socket.create_server(address[:2], family=family).close()
+        except socket.gaierror:
+            log.give_up(f"{name.removesuffix('PORT')}HOST {host!r} is no name or address of this machine")
         except OSError as error:
             problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
             log.give_up(f"port {port} on {host} {problem}: stop what uses it, or set {name}")
