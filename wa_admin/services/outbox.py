@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from flask_babel import lazy_gettext as _l
@@ -22,8 +21,9 @@ from ..extensions import db, writing
 from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import WAITING
 from ..refusal import Refusal
-from . import progress, roster, timeline
+from . import keyset, progress, roster, timeline
 from .attachments import NewAttachment
+from .keyset import Page
 
 TEXT_LENGTH = 4096
 KEY_LENGTH = 255
@@ -56,15 +56,6 @@ class WrongState(Refusal):
     def __init__(self, message: Message) -> None:
         word = words.message_words(message.status).word
         super().__init__(_l("This cannot be done any more: the message is “%(status)s”.", status=word))
-
-
-@dataclass(frozen=True)
-class Page:
-    """Newest first. `next_cursor` leads to older messages, `previous_cursor` to newer ones."""
-
-    items: list[Message]
-    next_cursor: int | None
-    previous_cursor: int | None
 
 
 # --- accepting -----------------------------------------------------------------------------------
@@ -154,25 +145,14 @@ def page(
     cursor: int | None = None,
     session_id: int | None = None,
     limit: int = 50,
-) -> Page:
+) -> Page[Message]:
     """Messages older than `cursor`; a negative cursor means newer than its absolute value."""
     query = select(Message).filter_by(workspace_id=workspace_id)
     if status is not None:
         query = query.filter_by(status=status)
     if session_id is not None:
         query = query.filter_by(session_id=session_id)
-    if cursor is not None and cursor < 0:
-        rows = list(
-            db.session.scalars(query.filter(Message.id > -cursor).order_by(Message.id).limit(limit + 1))
-        )
-        items = rows[:limit][::-1]
-        return Page(items, items[-1].id if items else None, -items[0].id if len(rows) > limit else None)
-    if cursor is not None:
-        query = query.filter(Message.id < cursor)
-    rows = list(db.session.scalars(query.order_by(Message.id.desc()).limit(limit + 1)))
-    items = rows[:limit]
-    older = items[-1].id if len(rows) > limit else None
-    return Page(items, older, -items[0].id if cursor is not None and items else None)
+    return keyset.page(Message, query, cursor, limit)
 
 
 # --- what a person decides -----------------------------------------------------------------------

@@ -12,19 +12,12 @@ from sqlalchemy import func, select
 from .. import clock
 from ..extensions import db
 from ..models import Event, Status, WhatsAppSession
+from . import keyset
+from .keyset import Page
 
 SLOTS = 48
 SLOT = timedelta(minutes=30)
 BLINK = timedelta(seconds=30)  # a restart of the gateway is no interruption worth counting
-
-
-@dataclass(frozen=True)
-class Page:
-    """`next_cursor` leads to older lines, `previous_cursor` to newer ones; None where there are none."""
-
-    items: list[Event]
-    next_cursor: int | None
-    previous_cursor: int | None
 
 
 @dataclass(frozen=True)
@@ -69,24 +62,14 @@ def page(
     session_id: int | None = None,
     limit: int = 50,
     kinds: Collection[str] | None = None,
-) -> Page:
+) -> Page[Event]:
     """Lines older than `cursor`, newest first. A negative cursor means newer than its absolute value."""
     query = select(Event).filter_by(workspace_id=workspace_id)
     if session_id is not None:
         query = query.filter_by(session_id=session_id)
     if kinds is not None:
         query = query.where(Event.kind.in_(kinds))
-    if cursor is not None and cursor < 0:
-        newer = query.filter(Event.id > -cursor).order_by(Event.id).limit(limit + 1)
-        rows = list(db.session.scalars(newer))
-        more_newer, items = len(rows) > limit, rows[:limit][::-1]
-        return Page(items, items[-1].id if items else None, -items[0].id if more_newer else None)
-    if cursor is not None:
-        query = query.filter(Event.id < cursor)
-    rows = list(db.session.scalars(query.order_by(Event.id.desc()).limit(limit + 1)))
-    items = rows[:limit]
-    older = items[-1].id if len(rows) > limit else None
-    return Page(items, older, -items[0].id if cursor is not None and items else None)
+    return keyset.page(Event, query, cursor, limit)
 
 
 def strip(wa_session: WhatsAppSession, now: datetime) -> Strip:
