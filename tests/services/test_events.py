@@ -45,6 +45,11 @@ def test_connecting_while_a_code_waits_means_that_it_was_scanned(unlinked):
     assert unlinked.look == Look.FINISHING
 
 
+def test_after_linking_was_called_off_an_older_unlink_is_no_news(unlinked):
+    take_in(says("disconnected", "logged_out"))
+    assert unlinked.look == Look.NEVER_LINKED
+
+
 def test_success_takes_the_code_away(unlinked):
     take_in(CodeShown(NAME, Code("2@x", pairing_code="ABCD1234", lifetime_seconds=60)))
     take_in(says("connected", number="6281234567890", profile_name="Toko"))

@@ -62,8 +62,8 @@ def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetim
     elif status == Status.CONNECTING and wa_session.status == Status.QR_PENDING and reason is None:
         if _has_live_code(wa_session, now) and not wa_session.is_scanned:
             return  # gateways call a session that shows its code "connecting" as well
-    elif status == Status.DISCONNECTED and wa_session.reason == Reason.STOPPED:
-        return  # we did it ourselves; the gateway only confirms it
+    elif status == Status.DISCONNECTED and _is_at_rest(wa_session):
+        return  # we did it ourselves; the gateway only confirms it, or repeats what was before
     elif status == Status.DISCONNECTED and reason is None:
         reason = _why_down(wa_session)
     elif status == Status.QR_PENDING and not _has_live_code(wa_session, now):
@@ -134,6 +134,13 @@ def _why_down(wa_session: WhatsAppSession) -> Reason:
     if wa_session.linked_at is None:
         return Reason.QR_EXPIRED if wa_session.qr_sequence else Reason.NEVER_LINKED
     return Reason.NETWORK
+
+
+def _is_at_rest(wa_session: WhatsAppSession) -> bool:
+    return wa_session.status == Status.DISCONNECTED and wa_session.reason in (
+        Reason.STOPPED,
+        Reason.NEVER_LINKED,
+    )
 
 
 def _has_live_code(wa_session: WhatsAppSession, now: datetime) -> bool:
