@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from running_gateway import wait_until
 from running_up import Up
 
 
 class Simulation(Up):
     """`flask up` whose time runs `speed` times as fast; more keywords are more environment."""
+
+    number: Number
 
     def __init__(self, data_dir: Path, speed: float = 10, **environ: str) -> None:
         quick = {
@@ -87,3 +90,55 @@ class Phone:
         return httpx.request(
             method, self.gateway_url + path, headers=self.headers, timeout=30, trust_env=False, **more
         )
+
+
+class Number:
+    """The session `main` as apps see it, and its phone: brings it where a test begins."""
+
+    def __init__(self, up: Simulation, key: str) -> None:
+        self.phone = up.phone("main")
+        self.api = httpx.Client(
+            base_url=f"{up.url}/api/v1",
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    @property
+    def status(self) -> str:
+        return str(self._ask("GET", "/sessions/status/main/")["status"])
+
+    def link(self, phone: str = "6281234567890") -> None:
+        """Linked and well, whatever was before."""
+        if self.status != "connected":
+            self._ask("POST", "/sessions/connect/main/")
+            wait_until(lambda: self.status in ("qr_pending", "connected"))
+        if self.status == "qr_pending":
+            self.phone.scan(phone)
+        wait_until(lambda: self.status == "connected")
+        self.phone.act("mode", send="ok", network="up", receipts="read", passkey=False, silence=False)
+
+    def unlink(self) -> None:
+        if self.status == "qr_pending":
+            self.phone.scan()
+            wait_until(lambda: self.status == "connected")
+        if self.status != "disconnected":
+            self._ask("POST", "/sessions/logout/main/")
+
+    def expect_phone(self, phone: str) -> None:
+        """Warn when another number is linked."""
+        url = self.api.base_url.copy_with(path="/api/admin/whatsapp-sessions")
+        self.api.put(url, json={"id": 1, "phoneNumber": phone}).raise_for_status()
+
+    def send(self, text: str, to: str = "081299998888") -> int:
+        """The number of the message."""
+        return int(self._ask("POST", "/messages/send/", {"recipient": to, "message": text})["id"])
+
+    def close(self) -> None:
+        self.api.close()
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self.api.request(method, path, json=body)
+        assert answer.is_success, answer.text
+        data: dict[str, Any] = answer.json()["data"]
+        return data

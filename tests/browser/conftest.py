@@ -21,7 +21,11 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
-from simulation import Phone, Simulation
+from simulation import Number, Simulation
+
+from wa_admin import create_app
+from wa_admin.extensions import db
+from wa_admin.services import api_keys, sessions
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
@@ -135,9 +139,23 @@ def speed() -> float:
 @pytest.fixture(scope="module")
 def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory, speed: float) -> Iterator[Simulation]:
     """A panel with one account of each role, and everything behind it."""
-    up = Simulation(_copy(migrated, tmp_path_factory), speed=speed)
-    yield up
+    data_dir = _copy(migrated, tmp_path_factory)
+    key = _furnish(data_dir)
+    up = Simulation(data_dir, speed=speed)
+    with closing(Number(up, key)) as up.number:
+        yield up
     up.stop()
+
+
+def _furnish(data_dir: Path) -> str:
+    """A session that was never linked, and a key for the apps; the key."""
+    app = create_app({"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"})
+    with app.app_context():
+        sessions.create(1, "Main number", session_id="main", actor="cli")
+        _, key = api_keys.issue(1, "tests", actor="cli")
+        db.session.remove()
+        db.engine.dispose()
+    return key
 
 
 def _copy(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -179,8 +197,17 @@ def admin(window: Callable[..., Watched], up: Simulation, logged_in: Any) -> Wat
 
 
 @pytest.fixture
-def phone(up: Simulation) -> Phone:
-    return up.phone("main")
+def number(up: Simulation) -> Number:
+    """The session `main`, connected when the test begins."""
+    up.number.link()
+    return up.number
+
+
+@pytest.fixture
+def unlinked(up: Simulation) -> Number:
+    """The session `main`, waiting to be linked when the test begins."""
+    up.number.unlink()
+    return up.number
 
 
 @pytest.fixture
