@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import event
 from stub_gateway import StubGateway
 
 from wa_admin import clock, create_app
@@ -147,6 +148,20 @@ def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
             with writing():
                 gateway.base_url = f"http://127.0.0.1:{stub.port}"
         yield app
+
+
+@pytest.fixture
+def on_statement(app: Flask) -> Iterator[Callable[[Callable[..., None]], None]]:
+    """Calls what it is given before each statement of this test; the next test has the same engine."""
+    heard: list[Callable[..., None]] = []
+
+    def listen(note: Callable[..., None]) -> None:
+        event.listen(db.engine, "before_cursor_execute", note)
+        heard.append(note)
+
+    yield listen
+    for note in heard:
+        event.remove(db.engine, "before_cursor_execute", note)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from markup import read
-from sqlalchemy import event
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
@@ -101,15 +100,15 @@ def test_an_unchanged_poll_is_empty(admin, many):
     assert (answer.status_code, answer.data) == (204, b"")
 
 
-def test_a_poll_is_one_query(admin, many, app):
+def test_a_poll_is_one_query(admin, many, on_statement):
     url = poll_url(read(admin.get("/messages").text))
     asked = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    on_statement(lambda *args: asked.append(args[2]))
     admin.get(url, headers=HTMX)
     assert [statement.split()[0] for statement in asked if statement != "BEGIN"] == ["SELECT"]
 
 
-def test_a_poll_searches_by_keys(app, many):
+def test_a_poll_searches_by_keys(many, on_statement):
     plans = []
 
     def explain(connection, cursor, statement, parameters, context, executemany):
@@ -117,7 +116,7 @@ def test_a_poll_searches_by_keys(app, many):
             plan = connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             plans.extend(row[3] for row in plan)
 
-    event.listen(db.engine, "before_cursor_execute", explain)
+    on_statement(explain)
     board.changed(1, "failed", [message.id for message in many[:50]], with_news=True)
     board.page(1, "failed", cursor=40)
     board.counts(1)

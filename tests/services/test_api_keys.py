@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from wa_admin import plain
 from wa_admin.extensions import db, writing
@@ -72,10 +72,10 @@ def test_use_is_noted_once_a_minute(issued):
     assert db.session.scalar(select(ApiKey.last_used_at)) >= first
 
 
-def test_a_check_is_one_query(issued):
+def test_a_check_is_one_query(issued, on_statement):
     api_keys.check(issued)
     queries = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
+    on_statement(lambda *args: queries.append(args[2]))
     api_keys.check(issued)
     assert [query.split()[0] for query in queries] == ["BEGIN", "SELECT"]
 

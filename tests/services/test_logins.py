@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from argon2 import PasswordHasher
 from conftest import PASSWORD
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from wa_admin import clock
 from wa_admin.crypto import digest
@@ -188,9 +188,9 @@ def test_use_is_noted_every_five_minutes_at_most(app):
     assert logins.identify(token).seen_at == now + timedelta(minutes=6)
 
 
-def test_an_identity_is_remembered_for_a_moment(app):
+def test_an_identity_is_remembered_for_a_moment(app, on_statement):
     token, queries = log_in(), []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: queries.append(args[2]))
+    on_statement(lambda *args: queries.append(args[2]))
     for _ in range(10):
         logins.identify(token)
     assert [query.split()[0] for query in queries] == ["BEGIN", "SELECT"]
