@@ -133,7 +133,22 @@ def scan_soon(gateway, phone):
         while gateway.post_act("scan", phone=phone).status_code != 200:
             threading.Event().wait(0.1)
 
-    thread = threading.Thread(target=scan, daemon=True)
+    return beside(scan)
+
+
+def type_soon(gateway, phone):
+    """Somebody waits for the code to type; one who scanned the first QR code instead would be too early."""
+
+    def type_code():
+        while not (code := gateway.get("instance/connect").json().get("pairingCode")):
+            threading.Event().wait(0.1)
+        gateway.simulate("scan", phone=phone, code=code)
+
+    return beside(type_code)
+
+
+def beside(act):
+    thread = threading.Thread(target=act, daemon=True)
     thread.start()
     return thread
 
@@ -161,7 +176,7 @@ def test_link_warns_of_another_number(run, gateway, make_session):
 
 
 def test_link_shows_the_code_to_type(run, gateway, unlinked):
-    phone = scan_soon(gateway, "6281234567890")
+    phone = type_soon(gateway, "6281234567890")
     result = run("sessions", "link", "--phone", "0812-3456-7890")
     phone.join()
     assert result.exit_code == 0, result.output
