@@ -23,7 +23,7 @@ MAX_HEADER_BYTES = 32 * 1024
 MAX_CONNECTIONS = 500
 IDLE_CONNECTION_SECONDS = 60
 
-logger = logging.getLogger("wa_admin.panel")
+_log = logging.getLogger("wa_admin.panel")
 
 
 def main() -> None:
@@ -38,10 +38,10 @@ def main() -> None:
     from .app import create_app
 
     app = create_app()
-    logger.info("panel ready on %s", settings.panel_url)
+    _log.info("panel ready on %s", settings.panel_url)
     serve(app, listener)
     _let_go(app)
-    logger.info("panel stopped")
+    _log.info("panel stopped")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -92,7 +92,7 @@ def _finish(server: Any) -> None:
     while (busy := _in_flight(server)) and time.monotonic() < deadline:
         _turn(server, 0.05)
     if busy:
-        logger.warning("%d requests were cut off after %d s", busy, FINISH_WITHIN_SECONDS)
+        _log.warning("%d requests were cut off after %d s", busy, FINISH_WITHIN_SECONDS)
     server.task_dispatcher.shutdown(timeout=0.5)
 
 

@@ -47,6 +47,9 @@ class TooBusy(Refusal):
     status = 503
     retry_after_seconds = 10
 
+    def __init__(self) -> None:
+        super().__init__(_("Too many people are signing in at this moment. Try again in a few seconds."))
+
 
 def hashed(password: str) -> str:
     """The argon2id hash to store. Raises TooBusy."""
@@ -151,7 +154,7 @@ class _Place:
 
     def __enter__(self) -> None:
         if not _places.acquire(timeout=PATIENCE_SECONDS):
-            raise TooBusy(_("Too many people are signing in at this moment. Try again in a few seconds."))
+            raise TooBusy
 
     def __exit__(self, *_: object) -> None:
         _places.release()

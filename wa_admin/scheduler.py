@@ -36,7 +36,7 @@ FINISH_WITHIN_SECONDS = 10.0
 LOOK_UP_SECONDS = 0.2
 TROUBLE_AFTER = 3  # failures of one duty in a row
 
-logger = logging.getLogger("wa_admin.scheduler")
+_log = logging.getLogger("wa_admin.scheduler")
 
 Duty = Callable[[], object]
 
@@ -79,7 +79,7 @@ def run(app: Flask) -> None:
             finally:
                 leader.stop()
     except SystemExit:
-        logger.info("scheduler stopped")
+        _log.info("scheduler stopped")
 
 
 class Leader:
@@ -109,7 +109,7 @@ class Leader:
                 self._run, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
             )
         self._scheduler.start()
-        logger.info("scheduler leads")
+        _log.info("scheduler leads")
 
     def stop(self) -> None:
         """Begin nothing more, and let what is in flight finish."""
@@ -119,7 +119,7 @@ class Leader:
         while self._running and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._running:
-            logger.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
+            _log.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
             os._exit(1)  # threads that wait for a gateway would hold us up
         with self._app.app_context():
             gateways.close_all()
@@ -137,17 +137,17 @@ class Leader:
             self._note_failure(name)
         else:
             if failures := self._failures.pop(name, 0):
-                logger.info("%s works again, after %d failures", name, failures)
+                _log.info("%s works again, after %d failures", name, failures)
         finally:
             self._running.discard(name)
-            logger.debug("%s took %.3f s", name, time.monotonic() - began)
+            _log.debug("%s took %.3f s", name, time.monotonic() - began)
 
     def _note_failure(self, name: str) -> None:
         """With its traceback, but not twice a second for ever."""
         self._failures[name] += 1
         count = self._failures[name]
         if count in (1, 10, 100) or count % 1000 == 0:
-            logger.exception("%s failed, for time number %d in a row", name, count)
+            _log.exception("%s failed, for time number %d in a row", name, count)
 
     def _renew_lease(self) -> None:
         """Say that the timetable is followed, and by whom; not while a duty keeps failing."""
@@ -164,7 +164,7 @@ def _leadership(lock: Path) -> Iterator[None]:
     """The kernel gives the lock back the moment its holder is gone; no child inherits the descriptor."""
     with lock.open("w") as file:
         if not _take(file):
-            logger.info("another scheduler leads: standing by")
+            _log.info("another scheduler leads: standing by")
             while not _take(file):
                 time.sleep(LOOK_UP_SECONDS)
         yield

@@ -9,14 +9,13 @@ from typing import Any
 from flask import Response, g, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 
 from .. import words
 from ..drivers.contract import GatewayError
 from ..refusal import Refusal
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 BUSY_RETRY_SECONDS = 5
 
@@ -71,9 +70,8 @@ def answer(shape: Any, status: int) -> Response:
 
 
 def refused(error: Refusal) -> Response:
-    retry = getattr(error, "retry_after_seconds", None)
     status = OF_GATEWAY.get(error.code, error.status)
-    return failure(status, error.code, error.sentence, error.field, retry and max(1, int(retry)))
+    return failure(status, error.code, error.sentence, error.field, error.retry_after_seconds)
 
 
 def gateway_failed(error: GatewayError) -> Response:
@@ -98,11 +96,7 @@ def http_failed(error: HTTPException) -> Response:
     return response
 
 
-def database_busy(error: OperationalError) -> Response:
-    """A lock that outlasted the busy timeout: nothing was stored, and a later try is welcome."""
-    if "locked" not in str(error.orig) and "busy" not in str(error.orig):
-        return broken(error)
-    log.warning("the database stayed locked; the caller was told to come again")
+def database_busy() -> Response:
     return failure(
         503,
         "database_busy",
@@ -114,6 +108,6 @@ def database_busy(error: OperationalError) -> Response:
 def broken(error: Exception) -> Response:
     """Ours to mend: the log has the story, the caller a number to quote."""
     reference = getattr(g, "request_id", "")
-    log.exception("a call of the API failed")
+    _log.exception("a call of the API failed")
     sentence = _("Something went wrong here. The log of wa-admin tells more.")
     return failure(500, "server_error", f"{sentence} {reference}".strip())

@@ -27,7 +27,7 @@ from ..models import Role
 from ..refusal import Refusal
 from ..services import api_keys, logins
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,10 +50,16 @@ class NotSignedIn(Refusal):
     code = "unauthorized"
     status = 401
 
+    def __init__(self) -> None:
+        super().__init__(_l("Send your API key as “Authorization: Bearer wak_…”."))
+
 
 class FromElsewhere(Refusal):
     code = "cross_site"
     status = 403
+
+    def __init__(self) -> None:
+        super().__init__(_l("This came from a page that is not part of this panel, so nothing was done."))
 
 
 @dataclass(frozen=True)
@@ -187,7 +193,7 @@ def _guard() -> Any:
         csrf.protect()
     g.caller = Caller(person.workspace_id, person.email, person.role)
     if not person.may(permission.role):
-        log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
+        _log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
         raise NotAllowed(permission.role)
     now = clock.now()
     if getattr(view, "needs_proof", False) and not person.proved_lately(now):
@@ -200,7 +206,7 @@ def _guard() -> Any:
 def _caller_by_key() -> Caller:
     scheme, _space, raw = request.headers["Authorization"].partition(" ")
     if scheme.lower() != "bearer":
-        raise NotSignedIn(_l("Send your API key as “Authorization: Bearer wak_…”."))
+        raise NotSignedIn
     key = api_keys.check(raw.strip())
     return Caller(key.workspace_id, key.actor, Role.ADMIN)
 
@@ -211,7 +217,7 @@ def _refuse_other_sites() -> None:
         return
     origin = request.headers.get("Origin")
     if request.headers.get("Sec-Fetch-Site") == "cross-site" or (origin and not _is_ours(origin)):
-        raise FromElsewhere(_l("This came from a page that is not part of this panel, so nothing was done."))
+        raise FromElsewhere
 
 
 def _is_ours(origin: str) -> bool:
@@ -225,7 +231,7 @@ def _is_ours(origin: str) -> bool:
 
 def _ask_to_sign_in(permission: Permission) -> Any:
     if permission.by_key:
-        raise NotSignedIn(_l("Send your API key as “Authorization: Bearer wak_…”."))
+        raise NotSignedIn
     return leave_for_login()
 
 

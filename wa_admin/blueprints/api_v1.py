@@ -30,6 +30,11 @@ class NoCode(Refusal):
 class UnknownGateway(Refusal):
     code = "unknown_gateway"
 
+    def __init__(self, there: str) -> None:
+        super().__init__(
+            _l("There is no gateway of this name. There is: %(name)s.", name=there), field="gateway"
+        )
+
 
 # --- sessions ------------------------------------------------------------------------------------
 
@@ -343,8 +348,5 @@ def _pair(id: str, typed: str) -> WhatsAppSession:
 
 
 def _check_gateway(name: str | None) -> None:
-    if name and name != gateways.of_workspace().name:
-        raise UnknownGateway(
-            _l("There is no gateway of this name. There is: %(name)s.", name=gateways.of_workspace().name),
-            field="gateway",
-        )
+    if name and name != (there := gateways.of_workspace().name):
+        raise UnknownGateway(there)

@@ -119,7 +119,7 @@ def _asked_again(template: str, form: LoginForm | ProofForm, refusal: Refusal | 
     response = make_response(
         render_template(template, form=form, refusal=refusal, languages=words.languages()), status
     )
-    if isinstance(refusal, TooManyAttempts | TooBusy):
+    if refusal is not None and refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     return response
 

@@ -21,9 +21,7 @@ from ..extensions import login_manager
 from ..refusal import Refusal
 from . import access
 
-log = logging.getLogger(__name__)
-
-BUSY_RETRY_SECONDS = 5
+_log = logging.getLogger(__name__)
 
 # status -> (title, what to do)
 WORDS: dict[int, tuple[Any, Any]] = {
@@ -61,8 +59,8 @@ def refused(refusal: Refusal) -> Response:
     if _is_api():
         return envelope.refused(refusal)
     response = _answer(refusal.status, sentence=str(refusal))
-    if (seconds := getattr(refusal, "retry_after_seconds", None)) is not None:
-        response.headers["Retry-After"] = str(seconds)
+    if refusal.retry_after_seconds is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     return response
 
 
@@ -116,11 +114,11 @@ def database_failed(error: OperationalError) -> Response:
     """A lock that outlasted the busy timeout: nothing was stored, and a later try is welcome."""
     if "locked" not in str(error.orig) and "busy" not in str(error.orig):
         return broken(error)
+    _log.warning("the database stayed locked; the caller was told to come again")
     if _is_api():
-        return envelope.database_busy(error)
-    log.warning("the database stayed locked; the browser was told to come again")
+        return envelope.database_busy()
     response = _answer(503)
-    response.headers["Retry-After"] = str(BUSY_RETRY_SECONDS)
+    response.headers["Retry-After"] = str(envelope.BUSY_RETRY_SECONDS)
     return response
 
 
@@ -128,12 +126,12 @@ def broken(error: Exception) -> Response:
     """Ours to mend: the log has the story, the page a number to find it by."""
     if _is_api():
         return envelope.broken(error)
-    log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
+    _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
     reference = g.get("request_id", "")
     try:
         return _answer(500, reference=reference)
     except Exception:  # the page of errors is built of what may be broken
-        log.exception("the page for this error failed as well")
+        _log.exception("the page for this error failed as well")
         return Response(f"{WORDS[500][0]} ({reference})\n", status=500, mimetype="text/plain")
 
 

@@ -1,6 +1,8 @@
 """Where gateways call back."""
 
-from flask import Blueprint, abort, current_app, request
+import logging
+
+from flask import Blueprint, abort, request
 
 from ..drivers.contract import BadAnswer
 from ..extensions import csrf
@@ -9,6 +11,8 @@ from .access import public
 
 bp = Blueprint("hooks", __name__)
 csrf.exempt(bp)
+
+_log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 
@@ -24,7 +28,7 @@ def receive(gateway_id, secret, event=None):
     try:
         seen = gateways.driver(gateway).read_events(dict(request.headers), request.get_data())
     except BadAnswer as error:
-        current_app.logger.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
+        _log.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)
     events.take_in(gateway, seen)
     return "", 200

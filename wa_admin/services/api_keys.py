@@ -25,15 +25,24 @@ class BadKey(Refusal):
     code = "unauthorized"
     status = 401
 
+    def __init__(self) -> None:
+        super().__init__(_l("This API key is unknown or was revoked."))
+
 
 class KeyNotFound(Refusal):
     code = "key_not_found"
     status = 404
 
+    def __init__(self, key: str | int) -> None:
+        super().__init__(_l("There is no API key called %(key)s.", key=str(key)))
+
 
 class NameTaken(Refusal):
     code = "name_taken"
     status = 409
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_l("A key called %(name)s is in use already.", name=name), field="name")
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ def issue(workspace_id: int, name: str, *, actor: str) -> tuple[ApiKey, str]:
     with writing():
         held = db.session.scalar(select(ApiKey).filter_by(workspace_id=workspace_id, name=name))
         if held is not None and held.revoked_at is None:
-            raise NameTaken(_l("A key called %(name)s is in use already.", name=name), field="name")
+            raise NameTaken(name)
         if held is not None:  # a revoked one makes room for its successor
             db.session.execute(delete(ApiKey).filter_by(id=held.id))
         key = ApiKey(
@@ -81,7 +90,7 @@ def check(raw: str) -> KeyIdentity:
             query.where(table.c.key_hash == digest(raw), table.c.revoked_at.is_(None))
         ).first()
     if row is None:
-        raise BadKey(_l("This API key is unknown or was revoked."))
+        raise BadKey
     if row.last_used_at is None or now - row.last_used_at >= NOTE_USE_AFTER:
         with writing():
             db.session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
@@ -100,7 +109,7 @@ def find(workspace_id: int, key: str | int) -> ApiKey:
     query = query.filter_by(id=key) if isinstance(key, int) else query.filter_by(name=key.strip())
     found = db.session.scalar(query)
     if found is None:
-        raise KeyNotFound(_l("There is no API key called %(key)s.", key=str(key)))
+        raise KeyNotFound(key)
     return found
 
 

@@ -29,6 +29,7 @@ TOUCH_AFTER = timedelta(minutes=5)
 PROOF_LASTS = timedelta(minutes=15)
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 2000
+NO_MATCH = _l("This e-mail and password do not belong together.")
 
 
 class WrongPassword(Refusal):
@@ -90,7 +91,7 @@ def log_in(email: str, password: str, *, address: str, agent: str, now: datetime
     fits = passwords.fits(stored, password)
     if user is None or not user.is_active or not fits:
         _note_failure(user, address)
-        raise _no_match()
+        raise WrongPassword(NO_MATCH)
     current = passwords.hashed(password) if passwords.is_outdated(stored) else stored
     token = new_token()
     with writing():
@@ -98,7 +99,7 @@ def log_in(email: str, password: str, *, address: str, agent: str, now: datetime
         account = update(User).where(User.id == user.id, User.password_hash == stored, User.is_active)
         changed = db.session.execute(account.values(last_login_at=now, password_hash=current))
         if changed.rowcount != 1:  # type: ignore[attr-defined]
-            raise _no_match()
+            raise WrongPassword(NO_MATCH)
         throttle.forgive(email, address, now)
         _sweep(now)
         start(token, user.id, address=address, agent=agent, now=now)
@@ -217,10 +218,6 @@ def end_all(user_id: int, but_login_id: int | None = None) -> None:
 def forget_cached() -> None:
     """Read identities anew: somebody's name, role or state has changed."""
     _cache.clear()
-
-
-def _no_match() -> WrongPassword:
-    return WrongPassword(_l("This e-mail and password do not belong together."))
 
 
 def remember(token_hash: str, identity: Identity) -> None:

@@ -26,20 +26,32 @@ class UserNotFound(Refusal):
     code = "user_not_found"
     status = 404
 
+    def __init__(self, key: str | int) -> None:
+        super().__init__(_l("There is nobody called %(key)s here.", key=str(key)))
+
 
 class EmailTaken(Refusal):
     code = "email_taken"
     status = 409
+
+    def __init__(self) -> None:
+        super().__init__(_l("Somebody with this address is here already."), field="email")
 
 
 class LastAdmin(Refusal):
     code = "last_admin"
     status = 409
 
+    def __init__(self, name: str) -> None:
+        super().__init__(_l("%(name)s is the only admin. Make somebody else an admin first.", name=name))
+
 
 class UnfitPreference(Refusal):
     code = "unfit_preference"
     status = 422
+
+    def __init__(self, field: str) -> None:
+        super().__init__(_l("Choose one of the list."), field=field)
 
 
 class NoSetup(Refusal):
@@ -48,10 +60,16 @@ class NoSetup(Refusal):
     code = "not_found"
     status = 404
 
+    def __init__(self) -> None:
+        super().__init__(_l("There is nothing to set up here."))
+
 
 class SetupOver(Refusal):
     code = "setup_token_used"
     status = 410
+
+    def __init__(self) -> None:
+        super().__init__(_l("This link was used already, or is older than 30 minutes."))
 
 
 def add(
@@ -86,7 +104,7 @@ def issue_setup_token() -> str:
     token, now = new_token(), clock.now()
     with writing():
         if User.exists():
-            raise _no_setup()
+            raise NoSetup
         db.session.execute(update(SetupToken).where(SetupToken.expires_at > now).values(expires_at=now))
         db.session.add(SetupToken(token_hash=digest(token), expires_at=now + SETUP_LASTS))
     return token
@@ -96,9 +114,9 @@ def check_setup_token(token: str) -> None:
     """Raises SetupOver for a token that was used or ran out, NoSetup for any other that does not open."""
     row = db.session.scalar(select(SetupToken).filter_by(token_hash=digest(token)))
     if row is not None and (row.used_at is not None or row.expires_at <= clock.now()):
-        raise SetupOver(_l("This link was used already, or is older than 30 minutes."))
+        raise SetupOver
     if row is None or User.exists():
-        raise _no_setup()
+        raise NoSetup
 
 
 def set_up(
@@ -142,7 +160,7 @@ def find(workspace_id: int, key: str | int) -> User:
     query = query.filter_by(id=key) if isinstance(key, int) else query.filter_by(email=key.strip().lower())
     user = db.session.scalar(query)
     if user is None:
-        raise UserNotFound(_l("There is nobody called %(key)s here.", key=str(key)))
+        raise UserNotFound(key)
     return user
 
 
@@ -226,7 +244,7 @@ def edit_profile(
 ) -> User:
     """Change how somebody is called and shown things. Raises UserNotFound, UnfitText or UnfitPreference."""
     if theme not in THEMES:
-        raise UnfitPreference(_l("Choose one of the list."), field="theme")
+        raise UnfitPreference("theme")
     with writing():
         user = find(workspace_id, key)
         user.name = plain.line(name, LONGEST_NAME, field="name")
@@ -248,9 +266,7 @@ def checked_email(email: str) -> str:
     import email_validator  # here, since it takes a tenth of the panel's start to load
 
     text = plain.line(email, LONGEST_EMAIL, field="email").lower()
-    if (
-        "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES
-    ):  # offices have such addresses, we send them nothing
+    if "local" in email_validator.SPECIAL_USE_DOMAIN_NAMES:  # offices have such; we send them nothing
         email_validator.SPECIAL_USE_DOMAIN_NAMES.remove("local")
     try:
         return email_validator.validate_email(text, check_deliverability=False).normalized.lower()
@@ -259,18 +275,20 @@ def checked_email(email: str) -> str:
 
 
 def checked_language(language: str | None) -> str | None:
+    """The language, None for none. Raises UnfitPreference for one that the panel does not speak."""
     if language and language not in words.languages():
-        raise UnfitPreference(_l("Choose one of the list."), field="language")
+        raise UnfitPreference("language")
     return language or None
 
 
 def checked_time_zone(time_zone: str | None) -> str | None:
+    """The zone, None for none. Raises UnfitPreference for one that nobody knows."""
     if not time_zone:
         return None
     try:
         get_timezone(time_zone)
     except LookupError:
-        raise UnfitPreference(_l("Choose one of the list."), field="time_zone") from None
+        raise UnfitPreference("time_zone") from None
     return time_zone
 
 
@@ -302,7 +320,7 @@ def _draft(
 
 def _insert(user: User) -> None:
     if db.session.scalar(select(User.id).filter_by(email=user.email)) is not None:
-        raise EmailTaken(_l("Somebody with this address is here already."), field="email")
+        raise EmailTaken
     db.session.add(user)
     db.session.flush()
 
@@ -312,12 +330,8 @@ def _keep_an_admin(user: User, *, stays: bool) -> None:
         return
     admins = select(User.id).filter_by(workspace_id=user.workspace_id, role=Role.ADMIN, is_active=True)
     if list(db.session.scalars(admins.with_for_update())) == [user.id]:
-        raise LastAdmin(_l("%(name)s is the only admin. Make somebody else an admin first.", name=user.name))
+        raise LastAdmin(user.name)
 
 
 def _first_workspace() -> int:
     return db.session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
-
-
-def _no_setup() -> NoSetup:
-    return NoSetup(_l("There is nothing to set up here."))
