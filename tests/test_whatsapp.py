@@ -80,6 +80,11 @@ REFUSED = [
     (("081299998888", "x" * 5000, None), whatsapp.BadMessage, None),
     (("081299998888", "x", "Marketing"), whatsapp.UnknownSession, "session_not_found"),
     (("081299998888", "x", "Old"), whatsapp.SessionInactive, "session_inactive"),
+    (("081299998888", "x", ""), whatsapp.Refused, "empty"),
+    ((6281299998888, "x", None), whatsapp.BadRecipient, "wrong_type"),
+    (("081299998888", None, None), whatsapp.BadMessage, "wrong_type"),
+    (("081299998888", b"x", None), whatsapp.BadMessage, "wrong_type"),
+    (("081299998888", "x\ud800", None), whatsapp.BadMessage, "bad_characters"),
 ]
 
 
@@ -91,6 +96,24 @@ def test_a_refusal_is_the_same_error_either_way(panel, make_session, call, famil
         panel.send(*call, **NO_WAIT)
     assert code in (None, caught.value.code)
     assert isinstance(caught.value, whatsapp.Refused)
+
+
+@pytest.mark.parametrize("key", ["", " ", "a\n", "a ", "x" * 256])
+def test_a_key_that_is_none_is_refused(panel, connected, key):
+    with pytest.raises(whatsapp.Refused) as caught:
+        panel.send("081299998888", "x", None, **NO_WAIT | {"key": key})
+    assert (caught.value.code, caught.value.field) == ("key_bad", "key")
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, -1, 1e9, float("nan"), float("inf"), "60", True])
+def test_a_time_that_is_none_is_refused(panel, connected, seconds):
+    with pytest.raises(whatsapp.Refused):
+        panel.send("081299998888", "x", None, **NO_WAIT | {"valid_for_seconds": seconds})
+
+
+def test_a_time_need_not_be_whole(panel, connected):
+    sent = panel.send("081299998888", "x", None, **NO_WAIT | {"valid_for_seconds": 90.5})
+    assert sent.status == "queued"
 
 
 @pytest.mark.parametrize("name", ["Marketing", "Old"])

@@ -51,6 +51,8 @@ class Text(_Coded, fields.String):
         self.allowed = "\r\n\t" if lines else ""
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> str:
+        if isinstance(value, bytes):  # marshmallow would decode them; JSON has none, a caller in Python may
+            raise wrong("wrong_type")
         text = str(super()._deserialize(value, attr, data, **more))
         if not text.strip() and not self.may_be_empty:
             raise wrong("empty")
@@ -87,6 +89,23 @@ class Number(_Coded, fields.Integer):
             digits = value.removeprefix("-")
             value = int(value) if digits.isascii() and digits.isdecimal() else value
         if not isinstance(value, int) or isinstance(value, bool):
+            raise wrong("wrong_type")
+        if not self.low <= value <= self.high:
+            raise wrong("out_of_range")
+        return value
+
+
+class Seconds(_Coded, fields.Float):
+    """A time from `low` to `high` seconds, whole or not."""
+
+    def __init__(self, low: float, high: float, **more: Any) -> None:
+        super().__init__(metadata={"minimum": low, "maximum": high, **more.pop("metadata", {})}, **more)
+        self.low, self.high = low, high
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any
+    ) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
             raise wrong("wrong_type")
         if not self.low <= value <= self.high:
             raise wrong("out_of_range")

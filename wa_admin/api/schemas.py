@@ -15,7 +15,7 @@ from ..models import Message, MessageStatus, Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from ..services.outbox import LONGEST_VALIDITY_SECONDS, TEXT_LENGTH
 from ..services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
-from .fields import FAULTS, Bytes, Choice, Fault, Moment, Nested, Number, Text, YesNo
+from .fields import FAULTS, Bytes, Choice, Fault, Moment, Nested, Number, Seconds, Text, YesNo
 
 LONGEST_ID = 64
 LONGEST_SESSION_NAME = 255  # a name that a gateway gave may be longer than ours
@@ -266,7 +266,7 @@ class NewMessageSchema(Call):
         },
     )
     media = Nested(MediaSchema, allow_none=True)
-    valid_for_seconds = Number(
+    valid_for_seconds = Seconds(
         1,
         LONGEST_VALIDITY_SECONDS,
         allow_none=True,

@@ -273,7 +273,9 @@ def _check_text(text: str, attached: NewAttachment | None) -> None:
 
 
 def _check_key(key: str | None) -> None:
-    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
+    if key is None:
+        return
+    if not (0 < len(key) <= KEY_LENGTH and key.isprintable() and key == key.strip()):
         raise Refusal(
             _l("An idempotency key has 1 to %(count)s printable characters.", count=KEY_LENGTH),
             code="key_bad",

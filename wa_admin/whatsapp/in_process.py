@@ -23,7 +23,7 @@ NEXT_CODE_IS_LATE = timedelta(seconds=3)
 
 
 class InProcess:
-    """Reads its answers through the API's own schemas, so that they cannot differ from those over HTTP."""
+    """Reads calls and answers through the API's own schemas: they cannot differ from those over HTTP."""
 
     def __init__(self, actor: str = "python") -> None:
         self.workspace_id = Workspace.first_id()
@@ -40,14 +40,16 @@ class InProcess:
         wait_seconds: float,
         valid_for_seconds: float | None,
     ) -> SentMessage:
+        call = {"recipient": to, "message": message, "valid_for_seconds": valid_for_seconds}
         with _one_family():
+            body = schemas.load("NewMessage", {**call, "session_id": session_name})
             sent = outbox.send(
                 self.workspace_id,
-                to,
-                message,
-                session_name=session_name,
+                body["recipient"],
+                body["message"],
+                session_name=body["session_id"],
                 key=key,
-                valid_for_seconds=valid_for_seconds,
+                valid_for_seconds=body["valid_for_seconds"],
                 source=self.actor,
             )
             if wait_seconds and not sent.is_settled:

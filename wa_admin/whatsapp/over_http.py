@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -94,7 +95,7 @@ class OverHttp:
         valid_for_seconds: float | None,
     ) -> SentMessage:
         """The same key goes with every try, so trying again after a lost answer cannot send twice."""
-        key = key or uuid.uuid4().hex
+        key = uuid.uuid4().hex if key is None else _fit_for_a_header(key)
         body: dict[str, Any] = {"recipient": to, "message": message}
         if session_name is not None:
             body["session_id"] = session_name
@@ -103,9 +104,7 @@ class OverHttp:
         pauses = _Pauses(wait_seconds)
         while True:
             try:
-                sent = SentMessage.read(
-                    self._call("POST", "/api/v1/messages/send/", json=body, headers={"Idempotency-Key": key})
-                )
+                sent = SentMessage.read(self._post(body, key))
                 break
             except (PanelUnreachable, PanelBusy) as error:
                 if isinstance(error, PanelUnreachable):
@@ -133,6 +132,12 @@ class OverHttp:
             if error.code == "no_code":
                 return None
             raise
+
+    def _post(self, body: dict[str, Any], key: str) -> Any:
+        # what httpx would stumble over is for the panel to refuse: half a character, not-a-number, bytes
+        content = json.dumps(body, default=lambda odd: {})
+        headers = {"Idempotency-Key": key.encode(), "Content-Type": "application/json"}
+        return self._call("POST", "/api/v1/messages/send/", content=content, headers=headers)
 
     def _settled(self, sent: SentMessage, pauses: _Pauses) -> SentMessage:
         """It is accepted: from here on, trouble with asking is no error, only less news."""
@@ -195,6 +200,13 @@ class _Pauses:
         time.sleep(min(self.next, self.seconds_left))
         self.next = min(self.next * 2, LONGEST_PAUSE_SECONDS)
         return True
+
+
+def _fit_for_a_header(key: str) -> str:
+    if key != key.strip() or not key.isprintable():
+        sentence = "An idempotency key has printable characters, and no space around it."
+        raise refused(400, "key_bad", sentence, "key")
+    return key
 
 
 def _in_path(name: str) -> str:
