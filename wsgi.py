@@ -1,3 +1,6 @@
-from wa_admin import create_app
+from wa_admin import config, create_app, log
 
-app = create_app()
+try:
+    app = create_app()
+except config.BadSetting as error:
+    log.give_up(error)

@@ -76,3 +76,4 @@ def test_messages_are_queued_again(run, connected, make_message):
     failed = make_message(connected, status=MessageStatus.FAILED)
     assert f"Message {failed.id} is queued." in run("outbox", "retry", str(failed.id)).output
     assert run("outbox", "retry", "999").exit_code == 1
+    assert run("outbox", "retry", "9" * 20).exit_code == 2

@@ -49,14 +49,23 @@ def test_a_data_directory_that_cannot_be_made_is_said_to_be_so(tmp_path):
     assert told.returncode == 2 and "data directory" in told.stderr and "Traceback" not in told.stderr
 
 
-def test_flask_finds_the_same_commands(tmp_path):
+def flask(*arguments, **environ):
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
     root = Path(__file__).parents[2]
-    environ = {**os.environ, "WA_DATA_DIR": str(tmp_path)}
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "--help"]
-    told = subprocess.run(command, cwd=root, env=environ, capture_output=True, text=True)
+    return subprocess.run(command, cwd=root, env=os.environ | environ, capture_output=True, text=True)
+
+
+def test_flask_finds_the_same_commands(tmp_path):
+    told = flask("--help", WA_DATA_DIR=str(tmp_path))
     assert all(
         name in told.stdout for name in ("sessions", "send", "users", "keys", "outbox", "doctor", "db", "up")
     )
+
+
+def test_flask_too_names_a_bad_setting_in_one_line(tmp_path):
+    told = flask("sessions", "list", WA_DATA_DIR=str(tmp_path), WA_PORT="many")
+    assert (told.returncode, told.stderr.count("\n")) == (2, 1)
+    assert "WA_PORT must be" in told.stderr
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["sessions", "--help"], ["gateway", "run", "--help"]])

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # not accepted for good, or not known: a script should notice
 BAD_ENDINGS = ("failed", "expired", "uncertain", "cancelled")
 
+BIGGEST_ID = 2**63 - 1  # that a database can hold
+
 
 @click.command()
 @click.argument("to")
@@ -101,7 +103,7 @@ def list_messages(status: str | None, session: str | None, limit: int, as_json: 
 
 
 @outbox.command()
-@click.argument("ids", type=int, nargs=-1, required=True)
+@click.argument("ids", type=click.IntRange(1, BIGGEST_ID), nargs=-1, required=True)
 @in_panel
 def retry(ids: tuple[int, ...]) -> None:
     """Queue messages again that failed, expired or are uncertain; an uncertain one may arrive twice."""
