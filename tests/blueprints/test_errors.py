@@ -78,6 +78,11 @@ def test_a_number_that_no_row_can_have_is_not_found(admin, path, number):
     assert admin.get(path.format(number)).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/messages?cursor=", "/activity?cursor=", "/messages/new?copy_of="])
+def test_a_number_in_a_query_that_no_row_can_have_is_passed_over(admin, path):
+    assert admin.get(path + "9" * 20).status_code == 200
+
+
 def test_a_method_that_is_not_taken_says_which_are(admin):
     response = admin.delete("/messages")
     assert response.status_code == 405 and "GET" in response.headers["Allow"]

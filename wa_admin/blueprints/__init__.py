@@ -35,3 +35,11 @@ class RowNumber(IntegerConverter):
     """`<int:id>`: what a database can hold, in plain digits. Anything else is at no address of ours."""
 
     regex = "[0-9]{1,18}"
+
+
+def row_number(text: str) -> int:
+    """The same in a query, where a page may count backwards. Raises ValueError."""
+    number = int(text)
+    if abs(number) >= 10**18:
+        raise ValueError("no row has this number")
+    return number

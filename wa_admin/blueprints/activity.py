@@ -10,6 +10,7 @@ from .. import clock, hx, moments
 from ..models import Role
 from ..sentences import TOPICS, Line
 from ..services import activity, health
+from . import row_number
 from .access import requires
 
 bp = Blueprint("activity", __name__)
@@ -23,7 +24,7 @@ def index():
     topic = request.args.get("topic") or None
     if topic is not None and topic not in TOPICS:
         abort(404)
-    page = activity.page(g.caller.workspace_id, topic, request.args.get("cursor", type=int))
+    page = activity.page(g.caller.workspace_id, topic, request.args.get("cursor", type=row_number))
     return render_template("activity/index.html", page=page, days=_by_day(page.lines), topic=topic)
 
 

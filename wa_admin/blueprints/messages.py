@@ -11,6 +11,7 @@ from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus, Role
 from ..services import activity, board, outbox, roster
+from . import row_number
 from .access import requires
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -29,7 +30,7 @@ def rights():
 @requires(Role.SUPERVISOR)
 def index():
     chosen = _chosen()
-    shown = board.page(g.caller.workspace_id, chosen, request.args.get("cursor", type=int))
+    shown = board.page(g.caller.workspace_id, chosen, request.args.get("cursor", type=row_number))
     return render_template(
         "messages/index.html",
         counts=board.counts(g.caller.workspace_id),
@@ -176,7 +177,7 @@ def _poll_seconds(message: Message) -> int | None:
 
 def _earlier() -> Message | None:
     """The message that the new one starts from."""
-    id = request.args.get("copy_of", type=int)
+    id = request.args.get("copy_of", type=row_number)
     return outbox.find(g.caller.workspace_id, id) if id is not None else None
 
 
