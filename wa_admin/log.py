@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TEXT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s%(in_request)s"
 JSON = "%(asctime)s %(levelname)s %(name)s %(message)s"
+TEXT_TIME, JSON_TIME = "%Y-%m-%d %H:%M:%SZ", "%Y-%m-%dT%H:%M:%SZ"  # UTC, in every process
 access = logging.getLogger("wa_admin.access")
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
@@ -136,7 +137,7 @@ PATTERNS: list[tuple[re.Pattern[str], Any]] = [
 
 
 def _text_formatter() -> logging.Formatter:
-    formatter = logging.Formatter(TEXT, datefmt="%Y-%m-%d %H:%M:%SZ")
+    formatter = logging.Formatter(TEXT, datefmt=TEXT_TIME)
     formatter.converter = time.gmtime
     return formatter
 
@@ -148,7 +149,7 @@ def _json_formatter() -> logging.Formatter:
         JSON,
         rename_fields={"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "traceback"},
         reserved_attrs=[*OURS],
-        datefmt="%Y-%m-%dT%H:%M:%SZ",
+        datefmt=JSON_TIME,
     )
     formatter.converter = time.gmtime
     return formatter

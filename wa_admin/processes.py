@@ -31,8 +31,7 @@ ANNOUNCE_AFTER_SECONDS = 30.0
 # a little more than each of them allows itself
 GRACE_SECONDS = {"gateway": 20.0, "scheduler": 13.0, "panel": 13.0}
 CANNOT_START = 2
-
-Say = Callable[[str, str], None]
+LOGGER = "wa_admin.up"
 
 
 def main() -> None:
@@ -50,12 +49,12 @@ def main() -> None:
 def _programs(settings: config.Settings, log_of_all: Log) -> list[Program]:
     """In the order in which they start; they stop the other way round."""
     ours = dict(os.environ) | {"WA_DATA_DIR": str(settings.data_dir)}
-    panel = Program("panel", ours, log_of_all.say, (settings.host, settings.port, "/healthz"))
-    scheduler = Program("scheduler", ours, log_of_all.say)
+    panel = Program("panel", ours, log_of_all, (settings.host, settings.port, "/healthz"))
+    scheduler = Program("scheduler", ours, log_of_all)
     if settings.gateway_url:
         return [panel, scheduler]
     where = (settings.gateway_host, settings.gateway_port, "/")
-    gateway = Program("gateway", gateway_environment(settings), log_of_all.say, where)
+    gateway = Program("gateway", gateway_environment(settings), log_of_all, where)
     scheduler.waits_for = gateway  # its first look would find nobody and report an outage
     return [gateway, panel, scheduler]
 
@@ -82,14 +81,22 @@ class Log:
         self._is_json = log_format == "json"
         self._lock = threading.Lock()
 
-    def say(self, process: str, line: str) -> None:
+    def pass_on(self, process: str, line: str) -> None:
+        """A line that one of the processes wrote."""
         line = log.redact(line.expandtabs())
         self.write(self._as_json(process, line) if self._is_json else f"{process:<9} | {line}")
+
+    def say(self, sentence: str) -> None:
+        """What the supervisor itself has to say, in the form of the others' lines."""
+        if self._is_json:
+            self.write(json.dumps({"process": "up", **_record(sentence), "logger": LOGGER}))
+        else:
+            self.pass_on("up", f"{datetime.now(UTC):{log.TEXT_TIME}} INFO    {LOGGER}: {sentence}")
 
     def announce(self, words: dict[str, str]) -> None:
         """Where to go now. Holds the first-run link: the one secret that must be shown."""
         if self._is_json:
-            self.write(json.dumps({"time": _now(), "level": "INFO", "process": "up", **words}))
+            self.write(json.dumps({"process": "up", **_record("wa-admin runs"), "logger": LOGGER, **words}))
             return
         first_run = words.get("first_run_link")
         lines = ["", f"  wa-admin runs on {words['panel']}"]
@@ -113,7 +120,7 @@ class Log:
         except ValueError:
             record = None
         if not isinstance(record, dict):
-            record = {"time": _now(), "level": "INFO", "message": line}
+            record = _record(line)
         return json.dumps({"process": process, **record})
 
 
@@ -123,7 +130,7 @@ class Program:
 
     name: str
     environ: dict[str, str]
-    say: Say
+    log: Log
     address: tuple[str, int, str] | None = None  # host, port and path that answer once it is ready
     waits_for: Program | None = None
     process: subprocess.Popen[str] | None = None
@@ -167,7 +174,7 @@ class Program:
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self.say("up", f"{self.name} did not stop in time: killed")
+            self.log.say(f"{self.name} did not stop in time: killed")
             self.kill()
 
     def kill(self) -> None:
@@ -192,7 +199,7 @@ class Program:
     def _follow(self, process: subprocess.Popen[str], ended: Callable[[Program], None]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            self.say(self.name, line.rstrip())
+            self.log.pass_on(self.name, line.rstrip())
         process.wait()
         for stream in (process.stdin, process.stdout):
             assert stream is not None
@@ -206,9 +213,8 @@ class Supervisor:
         self._log = log_of_all
         self._words = words
         self._announced = False
-        self._events: queue.SimpleQueue[Program | None] = (
-            queue.SimpleQueue()
-        )  # what ended; None is our own end
+        # what ended; None is our own end
+        self._events: queue.SimpleQueue[Program | None] = queue.SimpleQueue()
         self._is_stopping = False
         self._began_at = time.monotonic()
 
@@ -230,10 +236,10 @@ class Supervisor:
             if ended is None:
                 return 0
             if (code := ended.crashed()) == CANNOT_START and not ended.was_ready:
-                self._log.say("up", f"{ended.name} cannot start: everything stops")
+                self._log.say(f"{ended.name} cannot start: everything stops")
                 return CANNOT_START
             pause = ended.start_at - time.monotonic()
-            self._log.say("up", f"{ended.name} ended ({_in_words(code)}): starting it again in {pause:.0f} s")
+            self._log.say(f"{ended.name} ended ({_in_words(code)}): starting it again in {pause:.0f} s")
 
     def _start_what_is_due(self) -> None:
         for program in self._programs:
@@ -249,17 +255,17 @@ class Supervisor:
     def _is_up(self) -> bool:
         waiting = [program.name for program in self._programs if not program.check_ready()]
         if waiting and time.monotonic() - self._began_at > ANNOUNCE_AFTER_SECONDS:
-            self._log.say("up", f"still waiting for {' and '.join(waiting)}")
+            self._log.say(f"still waiting for {' and '.join(waiting)}")
             return True
         return not waiting
 
     def _stop(self) -> None:
         self._is_stopping = True
-        self._log.say("up", "stopping")
+        self._log.say("stopping")
         # the gateway last: what the others have in flight still needs it
         self._end([program for program in self._programs if program.name != "gateway"])
         self._end([program for program in self._programs if program.name == "gateway"])
-        self._log.say("up", "stopped")
+        self._log.say("stopped")
 
     def _end(self, programs: list[Program]) -> None:
         for program in programs:
@@ -294,8 +300,8 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _record(message: str) -> dict[str, str]:
+    return {"time": f"{datetime.now(UTC):{log.JSON_TIME}}", "level": "INFO", "message": message}
 
 
 if __name__ == "__main__":

@@ -110,9 +110,10 @@ def _give_up(reason: str) -> NoReturn:
 
 
 def _set_up_log(kind: str) -> None:
+    """Lines of the same form as the panel's."""
     handler = logging.StreamHandler()
     if kind == "json":
-        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        names = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "traceback"}
         handler.setFormatter(
             JsonFormatter(
                 "{asctime}{levelname}{name}{message}", "%Y-%m-%dT%H:%M:%SZ", "{", rename_fields=names
