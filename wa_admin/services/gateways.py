@@ -18,7 +18,7 @@ from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..prepared import Prepared
 from ..refusal import Refusal
-from . import timeline
+from . import status, timeline
 
 BUNDLED = "bundled"
 
@@ -135,9 +135,7 @@ def failed(gateway_id: int, error: GatewayError, now: datetime) -> None:
         gateway.failing_since = gateway.failing_since or now
         gateway.failure = error.code
         for wa_session in _sessions_that_rely_on(gateway):
-            from .status import move
-
-            move(wa_session, wa_session.status, Reason.GATEWAY_UNREACHABLE, actor="gateway", now=now)
+            status.move(wa_session, wa_session.status, Reason.GATEWAY_UNREACHABLE, actor="gateway", now=now)
 
 
 def _sessions_that_rely_on(gateway: Gateway) -> list[WhatsAppSession]:
