@@ -9,12 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from running_panel import RunningPanel
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from wa_admin import clock, create_app
 from wa_admin.app import vault
 from wa_admin.extensions import db, writing
-from wa_admin.models import Event, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
+from wa_admin.models import (
+    Event,
+    Gateway,
+    LoginSession,
+    Message,
+    MessageStatus,
+    Reason,
+    Status,
+    User,
+    WhatsAppSession,
+)
 from wa_admin.services import api_keys, gateways, sample
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
@@ -202,6 +212,20 @@ class Gallery:
                 found = db.session.scalars(select(Message.id).filter_by(status="read").limit(1)).one()
                 db.session.execute(update(Message).filter_by(id=found).values(status=status))
             return found
+
+    def add_message(self) -> None:
+        """One more, as if an app had sent it just now."""
+        with self._changing():
+            latest = db.session.scalars(select(Message).order_by(Message.id.desc()).limit(1)).one()
+            copied = ("workspace_id", "session_id", "session_name", "typed", "recipient", "source", "status")
+            values = {name: getattr(latest, name) for name in copied}
+            now = clock.now()
+            db.session.add(Message(**values, body="One more", created_at=now, status_at=now))
+
+    def end_logins(self, role: str) -> None:
+        with self._changing():
+            theirs = select(User.id).filter_by(role=role)
+            db.session.execute(delete(LoginSession).where(LoginSession.user_id.in_(theirs)))
 
     def forget_everything(self) -> None:
         """No session, no message, nothing in the activity."""

@@ -163,7 +163,7 @@ def _copy(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def enter(chromium: Browser) -> Callable[..., Any]:
+def enter(chromium: Browser, fill_login: Callable[..., None]) -> Callable[..., Any]:
     """Logs somebody in; the cookies, for windows that start logged in."""
 
     def log_in(url: str, role: str = "admin") -> Any:
@@ -185,10 +185,14 @@ def logged_in(enter: Callable[..., Any], up: Simulation) -> Any:
     return enter(up.url)
 
 
-def fill_login(page: Page, role: str = "admin") -> None:
-    page.get_by_label("E-mail").fill(f"{role}@example.com")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+@pytest.fixture(scope="module")
+def fill_login() -> Callable[..., None]:
+    def fill(page: Page, role: str = "admin") -> None:
+        page.get_by_label("E-mail").fill(f"{role}@example.com")
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+
+    return fill
 
 
 @pytest.fixture
