@@ -168,6 +168,11 @@ def test_editing_stores_what_was_typed(admin, unlinked):
     assert (row.name, row.phone_number, row.session_id) == ("Shop", "6281399998888", "shop")
 
 
+def test_a_form_without_its_fields_switches_nothing_off(admin, connected):
+    assert admin.post(f"/sessions/{connected.id}/edit", data={}).status_code == 422
+    assert now(connected).is_active
+
+
 @pytest.mark.parametrize(
     ("field", "typed"),
     [

@@ -5,7 +5,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, StringField, TextAreaField
-from wtforms.validators import DataRequired, Length
+from wtforms.validators import InputRequired, Length
 
 from .. import phone
 from ..models import WhatsAppSession
@@ -15,9 +15,10 @@ from ..services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
 class SessionForm(FlaskForm):
     """Fields are named as the service names them in its refusals; it checks their contents."""
 
+    # a form that came without its fields must not pass for one with an empty box
     name = StringField(
         _l("Name"),
-        [DataRequired(_l("Give the session a name, such as “Support line”.")), Length(max=NAME_LENGTH)],
+        [InputRequired(_l("Give the session a name, such as “Support line”.")), Length(max=NAME_LENGTH)],
     )
     phone_number = StringField(_l("Phone number"), [Length(max=128)])
     session_id = StringField(_l("Session ID"), [Length(max=64)])
