@@ -4,8 +4,9 @@ import threading
 import pytest
 from running_gateway import RunningGateway
 
+from wa_admin.extensions import db, writing
 from wa_admin.models import Reason, Status, WhatsAppSession
-from wa_admin.services import gateways, roster
+from wa_admin.services import gateways, links, roster
 
 
 def test_a_session_is_added_and_listed(run):
@@ -119,49 +120,37 @@ def gateway(data_dir, app):
     key = app.config["SETTINGS"].gateway_key
     with RunningGateway(data_dir, key=key, speed=10) as gateway:
         known = gateways.of_workspace()
-        from wa_admin.extensions import writing
-
         with writing():
             known.base_url = gateway.url
         yield gateway.named("support_line")
 
 
-def scan_soon(gateway, phone):
-    """The phone looks at the screen until there is a code."""
+def link_soon(app, gateway, number, part="code"):
+    """Somebody waits for what the panel shows: a faster phone would be linked before it is asked."""
 
-    def scan():
-        while gateway.post_act("scan", phone=phone).status_code != 200:
-            threading.Event().wait(0.1)
+    def wait_and_link():
+        with app.app_context():
+            while not (shown := links.qr_of(roster.find(1, "support_line"))) or not getattr(shown, part):
+                threading.Event().wait(0.1)
+                db.session.rollback()
+                db.session.expire_all()
+        typed = {"code": shown.pairing_code} if part == "pairing_code" else {}
+        gateway.simulate("scan", phone=number, **typed)
 
-    return beside(scan)
-
-
-def type_soon(gateway, phone):
-    """Somebody waits for the code to type; one who scanned the first QR code instead would be too early."""
-
-    def type_code():
-        while not (code := gateway.get("instance/connect").json().get("pairingCode")):
-            threading.Event().wait(0.1)
-        gateway.simulate("scan", phone=phone, code=code)
-
-    return beside(type_code)
-
-
-def beside(act):
-    thread = threading.Thread(target=act, daemon=True)
+    thread = threading.Thread(target=wait_and_link, daemon=True)
     thread.start()
     return thread
 
 
-def test_link_draws_the_code_and_ends_when_the_phone_is_linked(run, gateway, unlinked, monkeypatch):
-    phone = scan_soon(gateway, "6281234567890")
+def test_link_draws_the_code_and_ends_when_the_phone_is_linked(run, app, gateway, unlinked):
+    phone = link_soon(app, gateway, "6281234567890")
     result = run("sessions", "link", "support_line")
     phone.join()
     assert result.exit_code == 0 and "Code 1 of 6" in result.output
     assert "Connected: Support line is +6281234567890." in result.output
 
 
-def test_link_warns_of_another_number(run, gateway, make_session):
+def test_link_warns_of_another_number(run, app, gateway, make_session):
     make_session(
         status=Status.DISCONNECTED,
         reason=Reason.NEVER_LINKED,
@@ -169,14 +158,14 @@ def test_link_warns_of_another_number(run, gateway, make_session):
         linked_number=None,
         phone_number="6281111111111",
     )
-    phone = scan_soon(gateway, "6281234567890")
+    phone = link_soon(app, gateway, "6281234567890")
     result = run("sessions", "link")
     phone.join()
     assert "not the number that was expected" in result.output
 
 
-def test_link_shows_the_code_to_type(run, gateway, unlinked):
-    phone = type_soon(gateway, "6281234567890")
+def test_link_shows_the_code_to_type(run, app, gateway, unlinked):
+    phone = link_soon(app, gateway, "6281234567890", "pairing_code")
     result = run("sessions", "link", "--phone", "0812-3456-7890")
     phone.join()
     assert result.exit_code == 0, result.output
