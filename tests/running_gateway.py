@@ -60,7 +60,7 @@ class RunningGateway:
         return self.process.pid
 
     def start(self) -> None:
-        """Returns when it listens. Raises RuntimeError with its log when it does not within 20 s."""
+        """Returns when it listens. Raises RuntimeError with its log when it does not within 60 s."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wa_admin.gateway"],
             cwd=ROOT,
@@ -70,7 +70,7 @@ class RunningGateway:
         )
         ready = threading.Event()
         threading.Thread(target=self._read_log, args=(self.process, ready), daemon=True).start()
-        if not ready.wait(20) or self.process.poll() is not None:
+        if not ready.wait(60) or self.process.poll() is not None:
             self.kill()
             raise RuntimeError("the gateway did not start:\n" + "\n".join(self.log))
         self.client.base_url = httpx.URL(self.url)

@@ -16,8 +16,8 @@ from .terminal import ACTOR, in_panel, workspace_id
 if TYPE_CHECKING:
     from ..models import WhatsAppSession
 
-START_SECONDS = 20
-LINK_SECONDS = 15
+START_SECONDS = 60
+LINK_SECONDS = 60
 SPEED = "50"
 
 
