@@ -1,8 +1,9 @@
 import pytest
 
+from wa_admin.drivers.contract import State, StateSeen
 from wa_admin.extensions import db
 from wa_admin.models import Look, Reason, Status
-from wa_admin.services import gateways, links, roster, sessions
+from wa_admin.services import events, gateways, links, roster, sessions
 
 
 def create():
@@ -34,6 +35,19 @@ def test_a_gateway_that_is_down_is_said_in_words(app):
     with pytest.raises(gateways.GatewayRefused, match="gateway cannot be reached"):
         links.link(1, wa_session.id, actor="cli")
     assert roster.find(1, wa_session.id).look == Look.GATEWAY_UNREACHABLE
+
+
+def test_what_an_event_told_while_we_asked_is_kept(stub, app):
+    stub.state = "close"
+
+    def cannot_reach_whatsapp(_):
+        with app.app_context():
+            away = StateSeen("support_line", State("connecting", "network", "connecting"))
+            events.take_in(gateways.of_workspace(), [away])
+        return 200, {"count": 0}
+
+    stub.script["connect"] = cannot_reach_whatsapp
+    assert links.link(1, create().id, actor="cli").reason == Reason.NETWORK
 
 
 def test_disconnecting_keeps_the_login(stub, connected):

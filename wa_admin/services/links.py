@@ -215,7 +215,7 @@ def _take(wa_session: WhatsAppSession, answer: Code | State) -> WhatsAppSession:
         current = roster.find(wa_session.workspace_id, wa_session.id)
         if isinstance(answer, Code):
             status.show_code(current, answer, now=now)
-        elif current.status != Status.QR_PENDING:
+        elif current.status != Status.QR_PENDING and (answer.reason or answer.status != current.status):
             status.heard(current, answer, actor="gateway", now=now)
     return current
 
