@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -53,10 +52,6 @@ new PerformanceObserver((list) => {
 """
 
 expect.set_options(timeout=WAIT_SECONDS * 1000)
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--pictures", help="Write screenshots of the pages into this directory.")
 
 
 @pytest.fixture(scope="module")
@@ -212,19 +207,6 @@ def unlinked(up: Simulation) -> Number:
     """The session `main`, waiting to be linked when the test begins."""
     up.number.unlink()
     return up.number
-
-
-@pytest.fixture
-def pictures(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
-    """Writes a screenshot where --pictures (or WA_TEST_PICTURES) says; does nothing otherwise."""
-    into = request.config.getoption("--pictures") or os.environ.get("WA_TEST_PICTURES")
-
-    def take(page: Page, name: str) -> None:
-        if into:
-            Path(into).mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=Path(into) / f"{name}.png", animations="disabled")
-
-    return take
 
 
 @pytest.fixture(scope="module")

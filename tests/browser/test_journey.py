@@ -13,17 +13,15 @@ CODE = re.compile("QR code for linking")
 
 
 @pytest.mark.timeout(180)
-def test_from_the_first_run_link_to_a_read_message_and_back_after_an_unlink(window, fresh_up, pictures):
+def test_from_the_first_run_link_to_a_read_message_and_back_after_an_unlink(window, fresh_up):
     page = window(fresh_up.url).page
     set_up(page, fresh_up.first_run_link)
     add_the_session(page)
     phone = fresh_up.phone("main_number")
-    pictures(page, "link")
     see_codes_change(page)
     link_by_qr(page, phone)
     send(page, phone, "Halo from the panel")
     see_proof_of_life(page, phone)
-    pictures(page, "home")
     be_unlinked(page, phone)
     link_by_code(page, phone)
 
