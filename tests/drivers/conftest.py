@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from wa_admin.drivers import DRIVERS
-from wa_admin.drivers.contract import Driver
+from wa_admin.drivers.contract import Access, Driver
 
 PAYLOADS = Path(__file__).parent / "payloads"
 KEY = "gateway-key-of-the-tests"
@@ -74,7 +74,7 @@ def make_driver(pauses: list[float]) -> Iterator[Callable[..., Driver]]:
     def make(kind: str, gateway: Callable[[httpx.Request], httpx.Response], **more: Any) -> Driver:
         transport = httpx.MockTransport(gateway)
         more = {"pause": pauses.append, **more}
-        made.append(DRIVERS[kind]("http://gateway.test", KEY, transport=transport, **more))
+        made.append(DRIVERS[kind](Access("http://gateway.test", KEY), transport=transport, **more))
         return made[-1]
 
     yield make

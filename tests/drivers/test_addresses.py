@@ -7,7 +7,7 @@ import httpcore
 import pytest
 
 from wa_admin.drivers.addresses import is_forbidden, look_up
-from wa_admin.drivers.contract import Unreachable
+from wa_admin.drivers.contract import Access, Unreachable
 from wa_admin.drivers.http import Http
 
 METADATA = [
@@ -45,7 +45,7 @@ PRIVATE = [
 
 
 def ask(host, **more):
-    http = Http(f"http://{host}:9", "apikey", "key", **more)
+    http = Http(Access(f"http://{host}:9", **more))
     try:
         with pytest.raises(Unreachable) as caught:
             http.call("GET", "/", seconds=2)

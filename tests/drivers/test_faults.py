@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 
 from wa_admin.drivers import DRIVERS
 from wa_admin.drivers.contract import (
+    Access,
     Attached,
     BadAnswer,
     BadKey,
@@ -229,15 +230,15 @@ FAULTS: dict[str, tuple[Behaviour, type[GatewayError]]] = {
 }
 
 
-@pytest.fixture(params=sorted(DRIVERS))
+@pytest.fixture(params=["bundled", "evolution"])
 def drive(request) -> Iterator[Callable[..., Driver]]:
     """A driver whose calls all have the same deadline."""
     made: list[Driver] = []
 
-    def make(url: str, seconds: float = PATIENT_SECONDS, **more: Any) -> Driver:
+    def make(url: str, seconds: float = PATIENT_SECONDS, **access: Any) -> Driver:
         deadlines = dict.fromkeys(("read_seconds", "send_seconds", "send_media_seconds"), seconds)
         kind = type("Timed", (DRIVERS[request.param],), deadlines)
-        made.append(kind(url, "key", pause=lambda seconds: None, **more))
+        made.append(kind(Access(url, "key", **access), pause=lambda seconds: None))
         return made[-1]
 
     yield make

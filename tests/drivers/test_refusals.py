@@ -8,6 +8,7 @@ import pytest
 
 from wa_admin import clock
 from wa_admin.drivers.contract import (
+    Access,
     BadAnswer,
     BadKey,
     GatewayError,
@@ -27,7 +28,7 @@ def ask():
 
     def ask(status, **answer):
         transport = httpx.MockTransport(lambda request: httpx.Response(status, **answer))
-        http = Http("http://gateway.test", "apikey", KEY, transport=transport)
+        http = Http(Access("http://gateway.test", KEY), ("apikey", KEY), transport=transport)
         with pytest.raises(GatewayError) as caught:
             http.call("POST", "/x", seconds=1)
         http.close()

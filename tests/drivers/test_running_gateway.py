@@ -13,6 +13,7 @@ from webhook_receiver import WebhookReceiver
 from wa_admin import clock
 from wa_admin.drivers import make
 from wa_admin.drivers.contract import (
+    Access,
     Attached,
     BadKey,
     Checked,
@@ -43,7 +44,7 @@ def gateway(tmp_path_factory) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def driver(gateway):
-    driver = make("bundled", gateway.url, gateway.key)
+    driver = make("bundled", Access(gateway.url, gateway.key))
     yield driver
     driver.close()
 
@@ -77,7 +78,7 @@ def test_its_version_is_told(driver):
 
 
 def test_a_wrong_key_is_refused(gateway):
-    stranger = make("bundled", gateway.url, "a wrong key é")
+    stranger = make("bundled", Access(gateway.url, "a wrong key é"))
     with pytest.raises(BadKey):
         stranger.version()
     stranger.close()

@@ -25,8 +25,12 @@ def receive(gateway_id, secret, event=None):
     if gateway is None:
         return "", 404  # without the page for people: whoever guesses costs us little
     request.max_content_length = MAX_BODY_BYTES
+    driver, headers, body = gateways.driver(gateway), dict(request.headers), request.get_data()
+    if not driver.is_genuine(headers, body):
+        _log.warning("a webhook of gateway %s is not signed as it should be", gateway.id)
+        abort(401)
     try:
-        seen = gateways.driver(gateway).read_events(dict(request.headers), request.get_data())
+        seen = driver.read_events(headers, body)
     except BadAnswer as error:
         _log.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)

@@ -7,23 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-    from .contract import Driver
+    from .contract import Access, Driver
 
 DRIVERS: dict[str, type[Driver]]
 
 
-def make(
-    kind: str,
-    base_url: str,
-    key: str,
-    *,
-    transport: httpx.BaseTransport | None = None,
-    ca_file: str | None = None,
-) -> Driver:
+def make(kind: str, access: Access, *, transport: httpx.BaseTransport | None = None) -> Driver:
     """The driver for a gateway of this kind. Raises KeyError for a kind nobody wrote, ValueError for a bad
-    URL; `transport` and `ca_file` as in Driver."""
+    URL."""
     driver: type[Driver] = __getattr__("DRIVERS")[kind]
-    return driver(base_url, key, transport=transport, ca_file=ca_file)
+    return driver(access, transport=transport)
 
 
 def __getattr__(name: str) -> Any:

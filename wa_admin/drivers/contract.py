@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -41,6 +41,7 @@ CAPABILITIES = (
     "check_number",
     "receipts",
     "ids_in_advance",
+    "passkey",
 )
 
 
@@ -118,6 +119,37 @@ class Unsupported(GatewayError):
     permanent = True
 
 
+def _no_token(instance: str) -> str:
+    raise Unsupported(f"this gateway gives no token to {instance}")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach one gateway, and what proves that a webhook is its own.
+
+    `extra_header` is sent with every call, for a proxy in front; `ca_file` is the CA of a private
+    certificate; `sign_keys`, the newest first, are what it signs webhooks with, where it can; `urls` by
+    action and `token_of` an instance are for a gateway that is nothing but a few URLs.
+    """
+
+    base_url: str
+    key: str = field(default="", repr=False)
+    extra_header: tuple[str, str] | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    allow_private: bool = True
+    sign_keys: tuple[str, ...] = field(default=(), repr=False)
+    urls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token_of: Callable[[str], str] = field(default=_no_token, repr=False)
+
+
+@dataclass(frozen=True)
+class Created:
+    """What a gateway calls the session, when it does not take our name for it."""
+
+    instance: str
+    token: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True)
 class State:
     """What a gateway says of one session. `status`/`reason` are our words (models.session) as text.
@@ -131,6 +163,7 @@ class State:
     number: str | None = None  # E.164 digits
     profile_name: str | None = None
     ban_ends_at: datetime | None = None
+    passkey_code: str | None = field(default=None, repr=False)  # to compare with the phone's, then confirm
 
 
 @dataclass(frozen=True)
@@ -238,7 +271,7 @@ Seen = StateSeen | CodeShown | ReceiptSeen | SentSeen | MessageSeen | InstanceGo
 
 
 class Driver(ABC):
-    """One gateway's HTTP. `instance` is our session_id; `to` is E.164 digits or a JID.
+    """One gateway's HTTP. `instance` is its name of a session; `to` is E.164 digits or a JID.
 
     Every method may raise GatewayError.
     """
@@ -247,18 +280,12 @@ class Driver(ABC):
     label: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
+    # while a phone is being linked: whether codes and states come as events, or have to be asked for
+    tells_codes: ClassVar[bool] = True
 
     @abstractmethod
-    def __init__(
-        self,
-        base_url: str,
-        key: str,
-        *,
-        transport: httpx.BaseTransport | None = None,
-        ca_file: str | None = None,
-    ) -> None:
-        """`transport` stands in for the network; `ca_file` is the CA of a gateway with a private
-        certificate. Raises ValueError for a URL that cannot be a gateway's."""
+    def __init__(self, access: Access, *, transport: httpx.BaseTransport | None = None) -> None:
+        """`transport` stands in for the network. Raises ValueError for a URL that cannot be a gateway's."""
 
     def close(self) -> None:  # noqa: B027  a driver without connections has nothing to do
         """Give back connections."""
@@ -268,8 +295,9 @@ class Driver(ABC):
         """Reach the gateway without touching a session, key checked; its version."""
 
     @abstractmethod
-    def create(self, instance: str) -> None:
-        """Make the session known to the gateway; one that exists already is fine."""
+    def create(self, instance: str) -> Created | None:
+        """Make the session known to the gateway; one that exists already is fine. Its own name for it, if
+        it has one."""
 
     @abstractmethod
     def connect(self, instance: str) -> Code | State:
@@ -278,6 +306,14 @@ class Driver(ABC):
     @abstractmethod
     def pair(self, instance: str, phone: str) -> Code:
         """Link by number: a code to type on the phone. `phone` is E.164 digits."""
+
+    def code(self, instance: str) -> Code | State:
+        """The code that waits for the phone now, starting nothing; where `tells_codes` is not set."""
+        raise Unsupported("this gateway tells its codes by itself")
+
+    def confirm_passkey(self, instance: str) -> None:
+        """A person says that the phone shows `State.passkey_code`."""
+        raise Unsupported("this gateway cannot finish a link with a passkey")
 
     @abstractmethod
     def state(self, instance: str) -> State:
@@ -318,6 +354,10 @@ class Driver(ABC):
 
     @abstractmethod
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
+
+    def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the gateway itself sent this webhook, by the signature or the key that it offers."""
+        return True
 
     @abstractmethod
     def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:

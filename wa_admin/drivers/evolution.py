@@ -17,6 +17,7 @@ from .. import clock
 from . import evolution_events
 from .contract import (
     CAPABILITIES,
+    Access,
     Attached,
     BadAnswer,
     Checked,
@@ -44,7 +45,7 @@ class Evolution(Driver):
 
     kind = "evolution"
     label = "Evolution API"
-    capabilities = frozenset(CAPABILITIES) - {"ids_in_advance"}
+    capabilities = frozenset(CAPABILITIES) - {"ids_in_advance", "passkey"}
     # without REMOVE_INSTANCE and LOGOUT_INSTANCE: while such a webhook fails, Evolution deletes nothing
     hook_events = frozenset(
         {
@@ -70,15 +71,13 @@ class Evolution(Driver):
 
     def __init__(
         self,
-        base_url: str,
-        key: str,
+        access: Access,
         *,
         transport: httpx.BaseTransport | None = None,
-        ca_file: str | None = None,
         pause: Callable[[float], object] = time.sleep,
         now: Callable[[], datetime] = clock.now,
     ) -> None:
-        self._http = Http(base_url, "apikey", key, refusal=refusal, transport=transport, ca_file=ca_file)
+        self._http = Http(access, ("apikey", access.key), refusal=refusal, transport=transport)
         self._pause = pause
         self._now = now
         self._version = ""

@@ -26,6 +26,7 @@ import httpx
 from .. import clock
 from . import network
 from .contract import (
+    Access,
     BadAnswer,
     BadKey,
     GatewayError,
@@ -69,32 +70,24 @@ class Answer:
 class Http:
     """The connection to one gateway. Raises ValueError for a URL that cannot be a gateway's.
 
-    `refusal` names what an answer that is no success means; `ca_file` is the CA of a private certificate.
+    `key` is the header that carries the key; `refusal` names what an answer that is no success means.
     """
 
     def __init__(
         self,
-        base_url: str,
-        key_header: str,
-        key: str,
+        access: Access,
+        key: tuple[str, str] | None = None,
         *,
         refusal: Callable[[Answer], GatewayError] | None = None,
         transport: httpx.BaseTransport | None = None,
-        ca_file: str | None = None,
-        allow_private: bool = True,
     ) -> None:
-        url = _checked(base_url)
+        url = _checked(access.base_url)
         self._refusal = refusal or refused
-        self._key = key
+        self._key = access.key
         self._client = httpx.Client(
             base_url=url,
-            # bytes, since a key that is not ASCII must not stop us; no compression, so that the cap holds
-            headers={
-                key_header.encode(): key.encode(),
-                b"Accept": b"application/json",
-                b"Accept-Encoding": b"identity",
-            },
-            transport=transport or network.Transport(_tls(url, ca_file), allow_private),
+            headers=_headers(key, access.extra_header),
+            transport=transport or network.Transport(_tls(url, access.ca_file), access.allow_private),
             trust_env=False,
             follow_redirects=False,
         )
@@ -232,6 +225,12 @@ def _checked(base_url: str) -> httpx.URL:
     if url.userinfo or url.query or url.fragment:
         raise ValueError("The gateway's URL must not hold a user, a password, a query or a fragment.")
     return url
+
+
+def _headers(*more: tuple[str, str] | None) -> dict[bytes, bytes]:
+    """Bytes, since a key that is not ASCII must not stop us; no compression, so that the cap holds."""
+    ours = {b"Accept": b"application/json", b"Accept-Encoding": b"identity"}
+    return ours | {header[0].encode(): header[1].encode() for header in more if header}
 
 
 def _tls(url: httpx.URL, ca_file: str | None) -> ssl.SSLContext | None:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select, update
 from .. import clock, drivers, words
 from ..app import settings, vault
 from ..crypto import Vault, new_token, same
-from ..drivers.contract import Driver, GatewayError
+from ..drivers.contract import Access, Driver, GatewayError
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..prepared import Prepared
@@ -81,8 +81,12 @@ def driver(gateway: Gateway) -> Driver:
     key = (gateway.kind, gateway.base_url, gateway.sealed_key)
     with _drivers_lock:
         if key not in _drivers:
-            _drivers[key] = drivers.make(gateway.kind, gateway.base_url, vault().open(gateway.sealed_key))
+            _drivers[key] = drivers.make(gateway.kind, _access(gateway))
         return _drivers[key]
+
+
+def _access(gateway: Gateway) -> Access:
+    return Access(gateway.base_url, vault().open(gateway.sealed_key))
 
 
 def close_all() -> None:
