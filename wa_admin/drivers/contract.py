@@ -175,6 +175,8 @@ class Code:
     sequence: int | None = None  # 1-6
     expires_at: datetime | None = None
     lifetime_seconds: int | None = None
+    # from a gateway that only draws: what `picture.checked` let through, shown as it is in place of `qr`
+    image: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
