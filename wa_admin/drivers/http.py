@@ -36,6 +36,7 @@ from .contract import (
     TimedOut,
     Unreachable,
 )
+from .deadline import deadline, seconds_left
 
 MAX_BODY_BYTES = 1024 * 1024
 CONNECT_SECONDS = 5.0
@@ -52,13 +53,16 @@ NEVER_LEFT = (
 
 @dataclass(frozen=True)
 class Answer:
-    """`body` is the JSON that came, or None; `is_json` tells a null from nothing."""
+    """`body` is the JSON that came, or None; `is_json` tells a null from nothing. `content` is what came of a
+    type that was asked for, None when there is too much of it."""
 
     status: int
     body: Any = field(repr=False)
     is_json: bool
     retry_after_seconds: float | None = None
     secret: str = field(default="", repr=False)
+    mimetype: str = ""
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def text(self) -> str:
@@ -92,7 +96,16 @@ class Http:
             follow_redirects=False,
         )
 
-    def call(
+    def call(self, method: str, path: str, *, seconds: float, **more: Any) -> Any:
+        """The JSON of a success, at most `seconds` from now. Raises GatewayError."""
+        if seconds_left() <= 0:  # an earlier call used up the time of them all
+            raise TimedOut("no time was left to ask")
+        answer = self.ask(method, path, seconds=seconds, **more)
+        if not answer.is_json:
+            raise BadAnswer("the answer is not JSON")
+        return answer.body
+
+    def ask(
         self,
         method: str,
         path: str,
@@ -101,33 +114,36 @@ class Http:
         body: Any = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        """The JSON of a success, at most `seconds` from now. Raises GatewayError."""
+        secret: str = "",
+        of_type: str = "json",
+    ) -> Answer:
+        """A success, at most `seconds` from now; its content where its type holds `of_type`, JSON or not.
+
+        `secret` is what this very call must not repeat in an error, beside the key. Raises GatewayError.
+        """
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, seconds),
             read=seconds,
             write=seconds,
             pool=min(CONNECT_SECONDS, seconds),
         )
-        with network.deadline(seconds):
+        with deadline(seconds):
             request = self._client.build_request(
                 method, path, json=body, params=params, headers=headers, timeout=timeout
             )
-            answer = self._exchange(request)
+            answer = self._exchange(request, secret or self._key, of_type)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
-        if not answer.is_json:
-            raise BadAnswer("the answer is not JSON")
-        return answer.body
+        return answer
 
     def close(self) -> None:
         self._client.close()
 
-    def _exchange(self, request: httpx.Request) -> Answer:
+    def _exchange(self, request: httpx.Request, secret: str, of_type: str) -> Answer:
         try:
             response = self._client.send(request, stream=True)
             try:
-                return self._read(response)
+                return _read(response, secret, of_type)
             finally:
                 response.close()
         except NEVER_LEFT as error:
@@ -136,11 +152,6 @@ class Http:
             raise TimedOut("no answer in time") from error
         except httpx.TransportError as error:
             raise BadAnswer("the connection broke before the answer was complete") from error
-
-    def _read(self, response: httpx.Response) -> Answer:
-        is_json, body = _json(response)
-        retry_after = _retry_after(response.headers.get("retry-after"))
-        return Answer(response.status_code, body, is_json, retry_after, self._key)
 
 
 def refused(answer: Answer) -> GatewayError:
@@ -182,18 +193,29 @@ def _texts(said: Any, depth: int = 6) -> Iterator[str]:
             yield from _texts(said.get(key), depth - 1)
 
 
-def _json(response: httpx.Response) -> tuple[bool, Any]:
-    if "json" not in response.headers.get("content-type", ""):
-        return False, None
+def _read(response: httpx.Response, secret: str, of_type: str) -> Answer:
+    mimetype = response.headers.get("content-type", "")
+    wanted = any(part in mimetype for part in ("json", of_type))
+    content = _content(response) if wanted else None
+    is_json, body = _json(content) if "json" in mimetype else (False, None)
+    retry_after = _retry_after(response.headers.get("retry-after"))
+    return Answer(response.status_code, body, is_json, retry_after, secret, mimetype, content)
+
+
+def _content(response: httpx.Response) -> bytes | None:
     if response.headers.get("content-encoding", "identity") != "identity":
-        return False, None
+        return None
     content = bytearray()
     for part in response.iter_bytes():
         content += part
         if len(content) > MAX_BODY_BYTES:
-            return False, None
+            return None
+    return bytes(content)
+
+
+def _json(content: bytes | None) -> tuple[bool, Any]:
     try:
-        return True, json.loads(content)
+        return content is not None, json.loads(content) if content is not None else None
     except (ValueError, RecursionError):
         return False, None
 
