@@ -2,6 +2,7 @@
 
 import re
 import stat
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,6 +54,8 @@ def test_everything_has_a_default(load):
         ("WA_PUBLIC_URL", "https://[panel"),
         ("WA_PUBLIC_URL", "https://panel:port"),
         ("WA_DATABASE_URL", "mysql://root@localhost/wa"),
+        ("WA_DATABASE_URL", "postgresql+psycopg://u:p@localhost:port/wa"),
+        ("WA_API_CALLS_PER_MINUTE", "0"),
         ("WA_SECRET_KEY", "short"),
         ("WA_GATEWAY_KEY", "short"),
         ("WA_ENCRYPTION_KEYS", "not-a-fernet-key"),
@@ -66,6 +69,15 @@ def test_a_bad_value_stops_the_start_by_name(load, name, value):
     with pytest.raises(config.BadSetting, match=rf"^{name} ") as refused:
         load(**{name: value})
     assert refused.value.name == name
+
+
+def test_postgresql_without_its_driver_says_what_to_install(load, monkeypatch):
+    monkeypatch.delitem(sys.modules, "psycopg", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(
+        config.BadSetting, match=r"^WA_DATABASE_URL .* pip install 'psycopg\[binary\]'$"
+    ):
+        load(WA_DATABASE_URL="postgresql+psycopg://u:p@localhost/wa")
 
 
 def test_a_region_that_is_no_country_stops_the_panel(make_app):
@@ -89,6 +101,12 @@ def test_a_secret_may_come_from_a_file(load, tmp_path):
 def test_a_secret_file_that_is_not_there_is_named(load, tmp_path):
     with pytest.raises(config.BadSetting, match="^WA_SECRET_KEY_FILE "):
         load(WA_SECRET_KEY_FILE=str(tmp_path / "missing"))
+
+
+def test_a_secret_file_that_is_no_text_is_named(load, tmp_path):
+    (tmp_path / "key").write_bytes(b"\xff" * 40)
+    with pytest.raises(config.BadSetting, match="^WA_SECRET_KEY_FILE .* no text"):
+        load(WA_SECRET_KEY_FILE=str(tmp_path / "key"))
 
 
 def test_the_data_directory_and_its_keys_are_private(load):

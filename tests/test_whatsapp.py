@@ -13,7 +13,8 @@ from running_panel import RunningPanel
 
 from wa_admin import whatsapp
 from wa_admin.api import schemas
-from wa_admin.models import MessageStatus, Reason, Status
+from wa_admin.extensions import db
+from wa_admin.models import Message, MessageStatus, Reason, Status
 from wa_admin.services import api_keys, deliveries, roster
 from wa_admin.whatsapp import linking
 from wa_admin.whatsapp.in_process import InProcess
@@ -98,7 +99,7 @@ def test_a_refusal_is_the_same_error_either_way(panel, make_session, call, famil
     assert isinstance(caught.value, whatsapp.Refused)
 
 
-@pytest.mark.parametrize("key", ["", " ", "a\n", "a ", "x" * 256])
+@pytest.mark.parametrize("key", ["", " ", "a\n", "a ", "x" * 256, "café", "\ud800"])
 def test_a_key_that_is_none_is_refused(panel, connected, key):
     with pytest.raises(whatsapp.Refused) as caught:
         panel.send("081299998888", "x", None, **NO_WAIT | {"key": key})
@@ -125,8 +126,26 @@ def test_a_wrong_session_name_lists_the_names_there_are(panel, make_session, nam
 
 
 def test_without_a_session_there_is_nothing_to_send_from(panel):
-    with pytest.raises(whatsapp.WhatsAppError, match="Add one first"):
-        panel.send("081299998888", "x", None, **NO_WAIT)
+    for name in (None, "Marketing"):
+        with pytest.raises(whatsapp.NoSession, match="Add one first") as caught:
+            panel.send("081299998888", "x", name, **NO_WAIT)
+        assert caught.value.code == "no_session"
+
+
+@pytest.mark.parametrize("field", ["wait_seconds", "valid_for_seconds"])
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -float("inf"), "10", True])
+def test_a_wait_without_end_is_refused_before_anything_is_sent(app, connected, field, seconds):
+    with pytest.raises(whatsapp.Refused, match="number of seconds") as caught:
+        whatsapp.send_whatsapp_message("081299998888", "x", **{field: seconds})
+    assert caught.value.field == field and db.session.query(Message).count() == 0
+
+
+def test_a_name_that_fits_two_sessions_is_refused(panel, make_session):
+    make_session("Support", session_id="one")
+    make_session("Other", session_id="support")
+    with pytest.raises(whatsapp.UnknownSession, match=r"Support .*; Other") as caught:
+        panel.send("081299998888", "x", "support", **NO_WAIT)
+    assert caught.value.code == "session_ambiguous"
 
 
 def test_sessions_are_described_alike(panel, connected):

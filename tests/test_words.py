@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wa_admin import clock, moments, words
-from wa_admin.drivers import contract
+from wa_admin.drivers import DRIVERS, contract
 from wa_admin.models import Look, MessageStatus, Reason, Role
 
 ICONS = (Path(__file__).parent.parent / "static" / "img" / "icons.svg").read_text()
@@ -47,6 +47,10 @@ def test_every_status_of_a_message_has_its_words(status):
 
 def test_every_reason_and_role_has_its_words():
     assert set(words.REASONS) == set(Reason) and set(words.ROLES) == set(Role)
+
+
+def test_every_kind_of_gateway_has_its_word():
+    assert set(words.GATEWAYS) == set(DRIVERS)
 
 
 @pytest.mark.parametrize("error", family(contract.GatewayError), ids=lambda error: error.code)

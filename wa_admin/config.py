@@ -13,8 +13,12 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
+
+# addresses to listen on that mean every address of the machine, and where it then finds itself
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class BadSetting(ValueError):
@@ -48,24 +52,24 @@ class Settings:
     poll_seconds: int
     health_check_seconds: int
     silent_after_seconds: int
+    api_calls_per_minute: int
     log_format: str
 
     @property
     def bundled_gateway_url(self) -> str:
-        return f"http://{bracketed(self.gateway_host)}:{self.gateway_port}"
+        return f"http://{bracketed(reachable(self.gateway_host))}:{self.gateway_port}"
 
     @property
     def panel_url(self) -> str:
         """Where people reach the panel."""
-        return self.public_url or f"http://{bracketed(self.host)}:{self.port}"
+        return self.public_url or f"http://{bracketed(reachable(self.host))}:{self.port}"
 
     @property
     def hook_base_url(self) -> str:
         """Where a gateway reaches the panel: the bundled one lives on this machine."""
         if self.gateway_url and self.public_url:
             return self.public_url
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
-        return f"http://{bracketed(host)}:{self.port}"
+        return f"http://{bracketed(reachable(self.host))}:{self.port}"
 
     @property
     def secure_cookies(self) -> bool:
@@ -79,12 +83,22 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = _Environment(os.environ if environ is None else environ)
     data_dir = Path(env.text("WA_DATA_DIR", "instance")).expanduser().absolute()
-    make_private_directory(data_dir)
-    settings = Settings(
+    try:
+        make_private_directory(data_dir)
+        settings = _read(env, data_dir)
+    except OSError as error:
+        raise BadSetting("WA_DATA_DIR", f"cannot be used: {error}") from error
+    _refuse_open_http(settings)
+    _refuse_one_port_for_two(settings)
+    return settings
+
+
+def _read(env: _Environment, data_dir: Path) -> Settings:
+    return Settings(
         data_dir=data_dir,
         database_url=env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}"),
         secret_key=env.secret("WA_SECRET_KEY", data_dir / "secret.key", secrets.token_urlsafe),
-        encryption_keys=env.fernet_keys("WA_ENCRYPTION_KEYS", data_dir / "encryption.keys"),
+        encryption_keys=encryption_keys(env.environ, data_dir),
         host=env.text("WA_HOST", "127.0.0.1"),
         port=env.whole("WA_PORT", 8000, 1, 65535),
         public_url=env.url("WA_PUBLIC_URL"),
@@ -102,11 +116,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),
         health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
         silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),
+        api_calls_per_minute=env.whole("WA_API_CALLS_PER_MINUTE", 12_000, 1, 1_000_000),
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )
-    _refuse_open_http(settings)
-    _refuse_one_port_for_two(settings)
-    return settings
+
+
+def encryption_keys(environ: Mapping[str, str], data_dir: Path) -> tuple[str, ...]:
+    """What seals the secrets of this data directory, newest first; made at the first start.
+
+    Raises BadSetting when they cannot be used.
+    """
+    return _Environment(environ).fernet_keys("WA_ENCRYPTION_KEYS", data_dir / "encryption.keys")
 
 
 def make_private_directory(path: Path) -> None:
@@ -122,6 +142,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def reachable(host: str) -> str:
+    """Where a listener is found from this machine: no link opens on "all addresses"."""
+    return EVERYWHERE.get(host, host)
 
 
 def bracketed(host: str) -> str:
@@ -213,6 +238,8 @@ class _Environment:
         value = self._from_file(name) or default
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise BadSetting(name, "must start with sqlite:/// or postgresql+psycopg://")
+        if value.startswith("postgresql"):
+            _check_postgresql(name, value)
         return value
 
     def secret(self, name: str, made_at: Path, make: Callable[[], str]) -> str:
@@ -235,8 +262,19 @@ class _Environment:
             return self.text(name)
         try:
             return Path(path).read_text().strip()
-        except OSError as error:
-            raise BadSetting(f"{name}_FILE", f"cannot be read: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            problem = getattr(error, "strerror", None) or "it is no text"
+            raise BadSetting(f"{name}_FILE", f"cannot be read: {problem}") from error
+
+
+def _check_postgresql(name: str, url: str) -> None:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        problem = "cannot be read: postgresql+psycopg://user:password@host:5432/database"
+        raise BadSetting(name, problem) from error
+    if find_spec("psycopg") is None:
+        raise BadSetting(name, "needs a package that is not installed: pip install 'psycopg[binary]'")
 
 
 def _new_fernet_key() -> str:

@@ -278,8 +278,9 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
         _("Ask the recipient whether it arrived."),
     ),
 }
-UNKNOWN_ERROR = (_("The gateway could not do it."), _("Look at the gateway’s own answer below."))
+UNKNOWN_ERROR = (_("The gateway could not do it."), _("The gateway’s own answer, or its log, says why."))
 
 PROOFS = {"delivery": _("a delivery"), "message": _("a message came in")}
 GATEWAYS = {"bundled": _("Built in"), "evolution": "Evolution API"}
+THEMES = {"system": _("As the device"), "light": _("Light"), "dark": _("Dark")}
 ROLES = {Role.SUPERVISOR: _("Supervisor"), Role.OPERATOR: _("Operator"), Role.ADMIN: _("Admin")}

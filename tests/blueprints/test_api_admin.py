@@ -60,7 +60,7 @@ def test_a_default_that_is_refused_leaves_the_rest_unchanged(api, make_session):
     make_session("Two", status=Status.DISCONNECTED, reason=Reason.NETWORK)
     response = api.call("PUT", PATH, json={"id": 2, "name": "Renamed", "isDefault": True})
     assert refusal(response) == (409, "not_connected")
-    assert WhatsAppSession.named(1, "Renamed") is None
+    assert [one["name"] for one in api.get(PATH).get_json()] == ["One", "Two"]
 
 
 def test_one_session_stays_the_default(api, two):
@@ -104,8 +104,9 @@ def test_bad_input_is_refused_with_code_and_field(api, method, body, code, field
 
 
 def test_a_session_that_is_not_there_is_404(api, connected):
-    assert refusal(api.call("PUT", PATH, json={"id": 9})) == (404, "session_not_found")
-    assert refusal(api.call("DELETE", f"{PATH}?id=9")) == (404, "session_not_found")
+    for response in (api.call("PUT", PATH, json={"id": 9}), api.call("DELETE", f"{PATH}?id=9")):
+        assert refusal(response) == (404, "session_not_found")
+        assert response.get_json()["field"] == "id"
 
 
 def test_deleting_needs_an_id(api, connected):

@@ -96,6 +96,8 @@ BAD = [
     ({"message": ABSENT}, "message_missing", "message"),
     ({"message": ""}, "message_missing", "message"),
     ({"message": "  \n"}, "message_missing", "message"),
+    ({"message": "\u200b\u200d\ufe0f"}, "message_missing", "message"),
+    ({"message": "\u2800 \u3164\u00ad"}, "message_missing", "message"),
     ({"message": 5}, "wrong_type", "message"),
     ({"message": True}, "wrong_type", "message"),
     ({"message": "x" * 4097}, "too_long", "message"),
@@ -149,7 +151,7 @@ def test_a_huge_body_is_refused(api):
     assert error(response)[:2] == (413, "too_large")
 
 
-@pytest.mark.parametrize("key", ["x" * 256, "a\tb"])
+@pytest.mark.parametrize("key", ["x" * 256, "a\tb", "café", "pedido-ñ".encode().decode("latin-1")])
 def test_a_bad_idempotency_key_is_refused(api, connected, key):
     assert error(api.send(key=key))[:2] == (400, "key_bad")
 
@@ -202,7 +204,8 @@ def test_an_inactive_session_lists_the_active_names(api, make_session):
 
 
 def test_without_any_session_there_is_nothing_to_send_from(api):
-    assert error(api.send())[:2] == (404, "session_not_found")
+    assert error(api.send())[:2] == (409, "no_session")
+    assert error(api.send(session_id="Marketing"))[:2] == (409, "no_session")
 
 
 def test_auto_takes_the_connected_session_with_the_fewest_waiting(api, make_session):

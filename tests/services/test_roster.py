@@ -20,6 +20,33 @@ def test_a_session_is_found_by_number_id_or_name(app):
         assert roster.find(1, key) is wa_session
 
 
+@pytest.mark.parametrize("key", ["١", "1²", "01", "+1", "", " ", "\ud800", "1\x00", "9" * 30])
+def test_what_only_looks_like_a_number_is_none(app, key):
+    create()
+    with pytest.raises(roster.SessionNotFound):
+        roster.find(1, key)
+
+
+@pytest.mark.parametrize("held", [{"session_id": "1"}, {"name": "1"}])
+def test_a_number_that_another_session_is_called_by_is_refused(make_session, held):
+    first, second = make_session("One"), make_session(**{"name": "Two", **held})
+    with pytest.raises(roster.AmbiguousSession, match=rf"One \(1, one\); {second.name} \(2, ") as refusal:
+        roster.find(1, "1")
+    assert (refusal.value.status, roster.find(1, 1), roster.find(1, "2")) == (409, first, second)
+
+
+def test_a_name_that_is_the_id_of_another_session_is_refused(make_session):
+    make_session("Main", session_id="main_2")
+    make_session("Old", session_id="main")
+    with pytest.raises(roster.AmbiguousSession):
+        roster.to_send_from(1, "main")
+
+
+def test_a_session_may_be_called_by_its_own_number(make_session):
+    only = make_session("1", session_id="1")
+    assert roster.find(1, "1") is only
+
+
 def test_a_session_of_another_workspace_is_not_found(app):
     create()
     with pytest.raises(roster.SessionNotFound):

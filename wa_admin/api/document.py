@@ -219,9 +219,10 @@ class _Document:
             {
                 "name": "Idempotency-Key",
                 "required": False,
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {"type": "string", "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
                 "description": _(
-                    "A name of your own for this message: the same key sends it once, for 30 days."
+                    "A name of your own for this message, in printable ASCII: the same key sends it once, "
+                    "for 30 days."
                 ),
                 "example": "order-1042-paid",
             },

@@ -22,7 +22,7 @@ BUSY_RETRY_SECONDS = 5
 # what the web server itself says, in our words: status -> code, sentence
 OF_HTTP = {
     400: ("bad_request", _l("This request cannot be read.")),
-    401: ("not_signed_in", _l("Send your API key as “Authorization: Bearer wak_…”.")),
+    401: ("unauthorized", _l("Send your API key as “Authorization: Bearer wak_…”.")),
     403: ("forbidden", _l("This key or account may not do that.")),
     404: ("not_found", _l("There is nothing at this address.")),
     405: ("method_not_allowed", _l("This address does not take that method.")),
@@ -38,6 +38,11 @@ OF_GATEWAY = {
     "not_connected": 409,
     "unsupported": 501,
 }
+
+
+def is_called() -> bool:
+    """Whether this request is for the API, so that whatever goes wrong is told in JSON."""
+    return request.path == "/api" or request.path.startswith("/api/")
 
 
 def success(data: Any, status: int = 200) -> Response:
@@ -58,6 +63,8 @@ def failure(
             error["field"] = field
         shape = {"success": False, "error": error}
     response = answer(shape, status)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     if retry_after_seconds is not None:
         response.headers["Retry-After"] = str(retry_after_seconds)
     return response
@@ -77,7 +84,7 @@ def refused(error: Refusal) -> Response:
 def gateway_failed(error: GatewayError) -> Response:
     retry = error.retry_after_seconds
     return failure(
-        OF_GATEWAY.get(error.code, 502),
+        OF_GATEWAY.get(error.code, 409 if error.permanent else 502),
         error.code,
         " ".join(words.error_words(error.code)),
         retry_after_seconds=max(1, int(retry)) if retry else None,

@@ -26,12 +26,13 @@ CATALOGUE: dict[str, Known] = {
     "out_of_range": Known(400, _l("A number is too small or too large.")),
     "not_a_choice": Known(400, _l("A value is none of those that can be used.")),
     "bad_base64": Known(400, _l("A file is not base64.")),
-    "key_bad": Known(400, _l("The Idempotency-Key is empty, too long or not printable.")),
+    "key_bad": Known(400, _l("The Idempotency-Key is empty, too long or not printable ASCII.")),
     "unauthorized": Known(401, _l("There is no API key, or it is unknown or revoked.")),
     "csrf": Known(400, _l("A call with a cookie lacks the header X-CSRFToken.")),
     "cross_site": Known(403, _l("A call with a cookie comes from another site.")),
     "forbidden": Known(403, _l("This account may not do that.")),
     "changed_meanwhile": Known(409, _l("Somebody else changed it at the same time: look again.")),
+    "wrong_host": Known(400, _l("The panel does not go by the name in the address.")),
     "not_found": Known(404, _l("There is nothing at this address.")),
     "method_not_allowed": Known(405, _l("The address does not take this method.")),
     "too_large": Known(413, _l("The request is too large.")),
@@ -41,6 +42,10 @@ CATALOGUE: dict[str, Known] = {
     "database_busy": Known(503, _l("The database is busy and nothing was stored: try again.")),
     # sessions
     "session_not_found": Known(404, _l("No session has this id; the sentence lists the names there are.")),
+    "session_ambiguous": Known(
+        409, _l("It is the number, session_id or name of more than one session; the sentence lists them.")
+    ),
+    "no_session": Known(409, _l("There is no session to send from yet.")),
     "session_inactive": Known(409, _l("The session is switched off.")),
     "session_limit": Known(409, _l("The panel has as many sessions as WA_MAX_SESSIONS allows.")),
     "name_taken": Known(409, _l("Another session has this name.")),
@@ -58,6 +63,8 @@ CATALOGUE: dict[str, Known] = {
     "gateway_unreachable": Known(503, _l("The gateway does not answer.")),
     "gateway_timeout": Known(504, _l("The gateway did not answer in time.")),
     "gateway_bad_answer": Known(502, _l("The gateway answered nonsense.")),
+    "outcome_unknown": Known(502, _l("The gateway lost track of it: it may have been done.")),
+    "gateway_unlicensed": Known(409, _l("The gateway serves nobody until its licence is in order.")),
     "gateway_auth": Known(409, _l("The gateway refuses our key.")),
     "gateway_not_found": Known(409, _l("The gateway does not know the session.")),
     "rate_limited": Known(503, _l("The gateway wants to be asked less often.")),
@@ -80,13 +87,14 @@ CATALOGUE: dict[str, Known] = {
 
 # what any call can be refused with
 ALWAYS = (
-    "bad_request", "missing", "unknown_field", "wrong_type", "empty", "too_long", "bad_characters",
-    "out_of_range", "not_a_choice", "duplicate_name", "unauthorized", "forbidden", "csrf", "cross_site",
-    "too_many_requests", "changed_meanwhile", "server_error", "database_busy",
+    "bad_request", "wrong_host", "missing", "unknown_field", "wrong_type", "empty", "too_long",
+    "bad_characters", "out_of_range", "not_a_choice", "duplicate_name", "unauthorized", "forbidden", "csrf",
+    "cross_site", "too_many_requests", "changed_meanwhile", "server_error", "database_busy",
 )  # fmt: skip
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
 # what a call that reaches for the gateway can be refused with
 GATEWAY = (
-    "gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_bad_answer", "gateway_not_found",
+    "gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_unlicensed", "gateway_bad_answer",
+    "gateway_not_found", "outcome_unknown",
     "not_connected", "rate_limited", "rejected", "unsupported",
 )  # fmt: skip

@@ -12,6 +12,7 @@ Views find out who calls in `g.caller`.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from .. import clock, hx
 from ..extensions import csrf, login_manager
 from ..models import Role
 from ..refusal import Refusal
-from ..services import api_keys, logins
+from ..services import api_keys, api_pace, logins
 
 _log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -118,6 +119,7 @@ def register(app: Flask) -> None:
     )
     if undeclared:
         raise RuntimeError(f"these routes declare no permission: {', '.join(undeclared)}")
+    app.extensions["api_pace"] = api_pace.Pace()
     app.before_request(_guard)
 
 
@@ -208,6 +210,8 @@ def _caller_by_key() -> Caller:
     if scheme.lower() != "bearer":
         raise NotSignedIn
     key = api_keys.check(raw.strip())
+    allowed = current_app.config["SETTINGS"].api_calls_per_minute
+    current_app.extensions["api_pace"].count(f"{key.workspace_id}:{key.name}", allowed, time.monotonic())
     return Caller(key.workspace_id, key.actor, Role.ADMIN)
 
 

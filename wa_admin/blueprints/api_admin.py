@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from ..api.errors import GATEWAY
 from ..api.operation import operation
-from ..models import Role
+from ..models import Role, WhatsAppSession
 from ..refusal import Refusal
 from ..services import roster, sessions
 from .access import key_or_login
@@ -79,8 +79,7 @@ def create(body):
     ),
 )  # fmt: skip
 def edit(body):
-    workspace_id, id = g.caller.workspace_id, body["id"]
-    wanted = roster.find(workspace_id, id)
+    workspace_id, wanted = g.caller.workspace_id, _find(body["id"])
     if body.get("is_default") is False and wanted.is_default:
         raise OneIsDefault
     if body.get("is_default") and not wanted.is_default and not wanted.is_connected:
@@ -108,10 +107,18 @@ def edit(body):
     asks="AdminDeleteQuery",
     gives="AdminDeleted",
     is_bare=True,
-    refuses=("session_not_found", "default_session", *GATEWAY),
+    refuses=("session_not_found", "session_ambiguous", "default_session", *GATEWAY),
 )
 def delete(query):
-    found = roster.find(g.caller.workspace_id, query["id"])
+    found = _find(query["id"])
     name = found.name
     sessions.delete(g.caller.workspace_id, found.id, actor=g.caller.actor)
     return {"message": _("“%(name)s” was removed.", name=name)}
+
+
+def _find(id: int | str) -> WhatsAppSession:
+    try:
+        return roster.find(g.caller.workspace_id, id)
+    except (roster.SessionNotFound, roster.AmbiguousSession) as refusal:
+        refusal.field = "id"  # not the sessionId that the same call may change
+        raise

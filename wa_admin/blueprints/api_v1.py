@@ -19,7 +19,7 @@ from .access import key_or_login
 bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
 
 LOOK, ACT, KEEP = key_or_login(Role.SUPERVISOR), key_or_login(Role.OPERATOR), key_or_login(Role.ADMIN)
-IN_PATH = ("session_not_found",)
+IN_PATH = ("session_not_found", "session_ambiguous")
 
 
 class NoCode(Refusal):
@@ -258,8 +258,8 @@ def sync():
     largest_bytes=MAX_REQUEST_BYTES,
     refuses=(
         "bad_number", "bad_group_id", "message_missing", "message_too_long", "session_not_found",
-        "session_inactive", "key_bad", "idempotency_key_reused", "bad_base64", "media_empty", "media_refused",
-        "media_not_image", "media_too_large",
+        "session_ambiguous", "session_inactive", "no_session", "key_bad", "idempotency_key_reused",
+        "bad_base64", "media_empty", "media_refused", "media_not_image", "media_too_large",
     ),
 )  # fmt: skip
 def send(body):

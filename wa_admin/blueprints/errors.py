@@ -40,6 +40,7 @@ WORDS: dict[int, tuple[Any, Any]] = {
         _l("Something broke on our side"),
         _l("Try again. If it stays, show this number to whoever runs the panel: the log has the cause."),
     ),
+    502: (_l("The gateway did not do it"), _l("See on the health page how it is, then try again.")),
     503: (_l("Busy for a moment"), _l("Nothing was changed. Try again in some seconds.")),
 }  # fmt: skip
 
@@ -56,7 +57,7 @@ def register(app: Flask) -> None:
 
 
 def refused(refusal: Refusal) -> Response:
-    if _is_api():
+    if envelope.is_called():
         return envelope.refused(refusal)
     response = _answer(refusal.status, sentence=str(refusal))
     if refusal.retry_after_seconds is not None:
@@ -66,7 +67,7 @@ def refused(refusal: Refusal) -> Response:
 
 def stale_form(error: CSRFError) -> Any:
     """The token of a form does not fit the cookie: another login since, or cookies that are not kept."""
-    if _is_api():
+    if envelope.is_called():
         return envelope.failure(400, "csrf", _("Send the CSRF token of the page as X-CSRFToken."))
     if not current_user.is_authenticated and request.endpoint not in ("auth.login", "auth.setup"):
         return access.leave_for_login()
@@ -81,13 +82,15 @@ def stale_form(error: CSRFError) -> Any:
 def wrong_host(error: SecurityError) -> Response:
     """In plain text: a page would be built with addresses of that host."""
     sentence = _("This panel does not go by the name in the address. If it should, set WA_PUBLIC_URL to it.")
+    if envelope.is_called():
+        return envelope.failure(400, "wrong_host", sentence)
     return Response(f"{sentence}\n", status=400, mimetype="text/plain")
 
 
 def http_failed(error: HTTPException) -> Any:
     if error.response is not None or (error.code or 500) < 400:
         return error.get_response()
-    if _is_api():
+    if envelope.is_called():
         return envelope.http_failed(error)
     response = _answer(error.code or 500)
     for name, value in error.get_headers():
@@ -97,15 +100,15 @@ def http_failed(error: HTTPException) -> Any:
 
 
 def gateway_failed(error: GatewayError) -> Response:
-    if _is_api():
+    if envelope.is_called():
         return envelope.gateway_failed(error)
     cause, advice = words.error_words(error.code)
-    return _answer(502, _("The gateway did not do it"), cause, advice)
+    return _answer(502, sentence=cause, advice=advice)
 
 
 def changed_meanwhile(error: StaleDataError) -> Response:
     sentence = _("Somebody else changed this at the same time, so nothing of yours was stored.")
-    if _is_api():
+    if envelope.is_called():
         return envelope.failure(409, "changed_meanwhile", sentence)
     return _answer(409, sentence=sentence)
 
@@ -115,7 +118,7 @@ def database_failed(error: OperationalError) -> Response:
     if "locked" not in str(error.orig) and "busy" not in str(error.orig):
         return broken(error)
     _log.warning("the database stayed locked; the caller was told to come again")
-    if _is_api():
+    if envelope.is_called():
         return envelope.database_busy()
     response = _answer(503)
     response.headers["Retry-After"] = str(envelope.BUSY_RETRY_SECONDS)
@@ -124,7 +127,7 @@ def database_failed(error: OperationalError) -> Response:
 
 def broken(error: Exception) -> Response:
     """Ours to mend: the log has the story, the page a number to find it by."""
-    if _is_api():
+    if envelope.is_called():
         return envelope.broken(error)
     _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
     reference = g.get("request_id", "")
@@ -135,10 +138,6 @@ def broken(error: Exception) -> Response:
         return Response(f"{WORDS[500][0]} ({reference})\n", status=500, mimetype="text/plain")
 
 
-def _is_api() -> bool:
-    return request.path.startswith("/api/")
-
-
 def _answer(
     status: int, title: Any = "", sentence: Any = "", advice: Any = "", reference: str = ""
 ) -> Response:
@@ -146,6 +145,8 @@ def _answer(
     if "_login_user" not in g and status >= 500:
         g._login_user = login_manager.anonymous_user()  # to find out who it is might fail again
     usual_title, usual_advice = WORDS.get(status) or WORDS[400 if status < 500 else 500]
+    if sentence and status >= 500:  # it says what to do; the usual advice is about a bug of ours
+        usual_advice = ""
     shown = {
         "status": status,
         "title": title or usual_title,

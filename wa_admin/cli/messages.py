@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .terminal import ACTOR, as_json, in_panel, print_json, table, workspace_id
+from .terminal import ACTOR, Seconds, as_json, in_panel, print_json, table, workspace_id
 
 if TYPE_CHECKING:
     from ..models import Message
@@ -26,9 +26,9 @@ BIGGEST_ID = 2**63 - 1  # that a database can hold
 @click.option(
     "--file", "path", type=click.Path(exists=True, dir_okay=False), help="Send a file; TEXT is its caption."
 )
-@click.option("--key", help="Idempotency key: the same key sends once, for 30 days.")
-@click.option("--wait", "wait_seconds", type=click.FloatRange(0, 3600), default=10.0, show_default=True)
-@click.option("--valid-for", type=click.FloatRange(1), help="Give up after this many seconds.")
+@click.option("--key", help="Idempotency key, printable ASCII: the same key sends once, for 30 days.")
+@click.option("--wait", "wait_seconds", type=Seconds(0, 3600), default=10.0, show_default=True)
+@click.option("--valid-for", type=Seconds(1), help="Give up after this many seconds.")
 @as_json
 @click.pass_context
 @in_panel

@@ -74,9 +74,9 @@ def link(session: str | None, phone: str | None) -> None:
         links.pairing_code(workspace_id(), found.id, phone, actor=ACTOR)
     else:
         links.connect(workspace_id(), found.id, actor=ACTOR)
-    panel, key = InProcess(ACTOR), str(found.id)
-    follow(lambda: panel.look_again(key), lambda: panel.link_code(key), by_phone=bool(phone))
-    if _find(key).has_wrong_number:
+    panel, number = InProcess(ACTOR), found.id
+    follow(lambda: panel.look_again(number), lambda: panel.link_code(number), by_phone=bool(phone))
+    if _find(number).has_wrong_number:
         click.echo("Note: this is not the number that was expected.", err=True)
 
 
@@ -196,7 +196,7 @@ def cleanup(dry_run: bool, yes: bool) -> None:
         click.echo(f"{'Would remove' if dry_run else 'Removed'}: {name} ({session_id})")
 
 
-def _find(key: str | None) -> WhatsAppSession:
+def _find(key: str | int | None) -> WhatsAppSession:
     """The one that is named, else the default one."""
     from ..services import roster
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .. import log
 from ..config import BadSetting
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -18,6 +20,18 @@ ACTOR = "cli"
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+class Seconds(click.FloatRange):
+    """A time that ends: `nan` and `inf` are numbers to Python, and within any range or above it."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def in_panel(command: Function) -> Function:
@@ -33,7 +47,7 @@ def in_panel(command: Function) -> Function:
 
 @contextmanager
 def sentences_for_errors() -> Iterator[None]:
-    """A refusal is no crash: one line, exit code 1; a bad setting or database 2."""
+    """A refusal is no crash: one line, exit code 1; a bad database 2, and a bad setting as under `flask`."""
     from sqlalchemy.exc import DBAPIError
 
     from ..crypto import WrongEncryptionKey
@@ -47,7 +61,9 @@ def sentences_for_errors() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
     except GatewayError as error:
         raise click.ClickException(_words_of(error.code)) from error
-    except (BadSetting, WrongEncryptionKey) as error:
+    except BadSetting as error:
+        log.give_up(error)
+    except WrongEncryptionKey as error:
         raise Unusable(str(error)) from error
     except DBAPIError as error:
         raise Unusable(_trouble_with(error)) from error
@@ -100,10 +116,7 @@ def _application() -> AbstractContextManager[Any]:
         return nullcontext()
     from ..app import create_app
 
-    try:
-        return create_app().app_context()
-    except OSError as error:
-        raise Unusable(f"The data directory cannot be used: {error}") from error
+    return create_app().app_context()
 
 
 def _cell(value: object) -> str:

@@ -17,7 +17,6 @@ class Bundled(Evolution):
     """The bundled gateway. A reference travels as X-Reference, so no send leaves twice."""
 
     kind = "bundled"
-    label = "Built in"
     capabilities = Evolution.capabilities | {"ids_in_advance"}
     settling_seconds = 0.0
     has_true_clock = True

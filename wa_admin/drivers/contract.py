@@ -279,7 +279,6 @@ class Driver(ABC):
     """
 
     kind: ClassVar[str]
-    label: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
     # while a phone is being linked: whether codes and states come as events, or have to be asked for

@@ -44,7 +44,6 @@ class Evolution(Driver):
     """Evolution API; its quirks are those of its contract, section 11."""
 
     kind = "evolution"
-    label = "Evolution API"
     capabilities = frozenset(CAPABILITIES) - {"ids_in_advance", "passkey"}
     # without REMOVE_INSTANCE and LOGOUT_INSTANCE: while such a webhook fails, Evolution deletes nothing
     hook_events = frozenset(

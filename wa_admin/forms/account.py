@@ -12,7 +12,7 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, Field, HiddenField, PasswordField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length, StopValidation
 
-from .. import passwords, plain, words
+from .. import passwords, plain, vocabulary, words
 from ..models import Role
 from ..refusal import Refusal
 from ..services import api_keys, users
@@ -26,7 +26,6 @@ COMMON_ZONES = (
 ZONES = (*COMMON_ZONES, *(zone for zone in pytz.common_timezones if zone not in COMMON_ZONES))
 AUTOMATIC = ""
 Pairs = list[tuple[str, Any]]
-THEMES: Pairs = [("system", _l("As the device")), ("light", _l("Light")), ("dark", _l("Dark"))]
 ROLES: Pairs = [
     (Role.SUPERVISOR.value, _l("Sees sessions and messages, changes nothing.")),
     (Role.OPERATOR.value, _l("Also sends messages and links the phone.")),
@@ -117,7 +116,7 @@ class ProfileForm(Form):
     name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
     language = Choice(_l("Language"), _languages, default=AUTOMATIC)
     time_zone = Choice(_l("Time zone"), _zones, default=AUTOMATIC)
-    theme = Choice(_l("Appearance"), lambda: THEMES)
+    theme = Choice(_l("Appearance"), lambda: list(vocabulary.THEMES.items()))
 
 
 class PasswordForm(Form):

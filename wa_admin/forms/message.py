@@ -11,7 +11,7 @@ from werkzeug.datastructures import CombinedMultiDict, MultiDict
 from wtforms import HiddenField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import DataRequired, Length, ValidationError
 
-from .. import phone
+from .. import phone, plain
 from ..app import settings
 from ..crypto import new_token
 from ..models import WhatsAppSession
@@ -80,6 +80,7 @@ class ComposeForm(FlaskForm):
 
     def __init__(self, sessions: list[WhatsAppSession], **prefilled: Any) -> None:
         super().__init__(_posted(), data=prefilled)
+        self.numbers = {one.session_id: one.id for one in sessions}
         if len(sessions) > 1:
             self.session_id.choices = [SelectChoice(one.session_id, one.name) for one in sessions]
         else:
@@ -90,7 +91,7 @@ class ComposeForm(FlaskForm):
             phone.recipient(field.data, settings().default_region)
 
     def validate_message(self, field: TextAreaField) -> None:
-        if not (field.data or "").strip() and not self.media.data:
+        if plain.is_blank(field.data or "") and not self.media.data:
             raise ValidationError(_l("Write a text, or attach a file."))
 
     def validate_media(self, field: FileField) -> None:
@@ -99,8 +100,9 @@ class ComposeForm(FlaskForm):
                 self.attached = NewAttachment.read(field.data.read(), field.data.filename)
 
     @property
-    def session_name(self) -> str | None:
-        return self.session_id.data if "session_id" in self else None
+    def session_name(self) -> int | None:
+        """The chosen session by its number, which no name of another can be mistaken for."""
+        return self.numbers.get(self.session_id.data) if "session_id" in self else None
 
     @property
     def key(self) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, select, update
 from .. import clock, drivers, words
 from ..app import settings, vault
 from ..crypto import Vault, new_token, same
-from ..drivers.contract import Access, Driver, GatewayError
+from ..drivers.contract import Access, Driver, GatewayError, TimedOut
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..prepared import Prepared
@@ -35,10 +35,15 @@ class GatewayRefused(Refusal):
     status = 502
 
     def __init__(self, error: GatewayError) -> None:
-        super().__init__(" ".join(words.error_words(error.code)), code=error.code)
+        cause, step = words.error_words(error.code)
+        if isinstance(error, TimedOut):  # of a message we would say that we keep trying
+            step = _l("Try again in a minute. If it stays silent, restart the gateway.")
+        super().__init__(f"{cause} {step}", code=error.code)
         self.error = error
         if error.permanent:
             self.status = 409
+        if error.retry_after_seconds:
+            self.retry_after_seconds = max(1, round(error.retry_after_seconds))
 
 
 class NoGateway(Refusal):

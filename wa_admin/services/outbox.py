@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, select, update
 
-from .. import clock, phone, words
+from .. import clock, phone, plain, words
 from ..app import settings
 from ..crypto import new_token
 from ..extensions import db, writing
@@ -66,7 +66,7 @@ def send(
     to: str,
     text: str,
     *,
-    session_name: str | None = None,
+    session_name: str | int | None = None,
     attached: NewAttachment | None = None,
     key: str | None = None,
     valid_for_seconds: float | None = None,
@@ -75,7 +75,7 @@ def send(
     """Accept a message: it is on disk when this returns, and goes out when the session is connected.
 
     The same `key` with the same content gives the same message back, for 30 days. Raises BadNumber,
-    SessionNotFound, SessionInactive, KeyReused, or a Refusal about a field.
+    NoSession, SessionNotFound, AmbiguousSession, SessionInactive, KeyReused, or a Refusal about a field.
     """
     recipient = phone.recipient(to, settings().default_region)
     _check_text(text, attached)
@@ -210,7 +210,7 @@ def resend_as_new(workspace_id: int, id: int, *, source: str) -> Message:
         workspace_id,
         message.recipient,
         message.body,
-        session_name=str(message.session_id) if message.session_id else None,
+        session_name=message.session_id,
         attached=attached,
         source=source,
     )
@@ -256,7 +256,7 @@ def forget_old(now: datetime) -> int:
 
 
 def _check_text(text: str, attached: NewAttachment | None) -> None:
-    if not text.strip() and attached is None:
+    if attached is None and plain.is_blank(text):
         raise Refusal(_l("Write a message."), code="message_missing", field="message")
     if len(text) > TEXT_LENGTH:
         raise Refusal(
@@ -264,7 +264,7 @@ def _check_text(text: str, attached: NewAttachment | None) -> None:
             code="message_too_long",
             field="message",
         )
-    if any(ord(letter) < 32 and letter not in "\n\r\t" for letter in text) or "\x7f" in text:
+    if not plain.is_storable(text):
         raise Refusal(
             _l("The message holds control characters that WhatsApp cannot show."),
             code="message_bad",
@@ -275,9 +275,13 @@ def _check_text(text: str, attached: NewAttachment | None) -> None:
 def _check_key(key: str | None) -> None:
     if key is None:
         return
-    if not (0 < len(key) <= KEY_LENGTH and key.isprintable() and key == key.strip()):
+    # ASCII: a header carries nothing else that every client and server reads alike
+    if not (0 < len(key) <= KEY_LENGTH and key.isascii() and key.isprintable() and key == key.strip()):
         raise Refusal(
-            _l("An idempotency key has 1 to %(count)s printable characters.", count=KEY_LENGTH),
+            _l(
+                "An idempotency key has 1 to %(count)s printable ASCII characters and no space around it.",
+                count=KEY_LENGTH,
+            ),
             code="key_bad",
             field="key",
         )
@@ -295,7 +299,9 @@ def _valid_until(seconds: float | None, now: datetime) -> datetime | None:
     return now + timedelta(seconds=seconds)
 
 
-def _fingerprint(session_name: str | None, address: str, text: str, attached: NewAttachment | None) -> str:
+def _fingerprint(
+    session_name: str | int | None, address: str, text: str, attached: NewAttachment | None
+) -> str:
     """Of what was asked for, so that a changed default session does not make a repeat look new."""
     content = hashlib.sha256(attached.content).hexdigest() if attached else None
     parts = json.dumps([session_name, address, text, content])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+import re
 
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import or_, select
+
+from .. import plain
 from ..extensions import db
 from ..models import WhatsAppSession
 from ..refusal import Refusal
 
 AUTO = "auto"  # in the place of a session's name
+NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class SessionNotFound(Refusal):
@@ -17,6 +21,7 @@ class SessionNotFound(Refusal):
     status = 404
 
     def __init__(self, names: list[str]) -> None:
+        self.names = names
         there = ", ".join(names)
         if names:
             super().__init__(
@@ -24,6 +29,31 @@ class SessionNotFound(Refusal):
             )
         else:
             super().__init__(_l("There is no session yet. Add one first."), field="session_id")
+
+
+class AmbiguousSession(Refusal):
+    code = "session_ambiguous"
+    status = 409
+
+    def __init__(self, key: str, fitting: list[WhatsAppSession]) -> None:
+        told = "; ".join(f"{one.name} ({one.id}, {one.session_id})" for one in fitting)
+        super().__init__(
+            _l(
+                "“%(key)s” fits more than one session by number, session ID or name: %(sessions)s. "
+                "Use what only one of them has.",
+                key=key,
+                sessions=told,
+            ),
+            field="session_id",
+        )
+
+
+class NoSession(Refusal):
+    code = "no_session"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(_l("There is no session to send from yet. Add one first."), field="session_id")
 
 
 class SessionInactive(Refusal):
@@ -52,31 +82,55 @@ def default(workspace_id: int) -> WhatsAppSession | None:
 
 
 def find(workspace_id: int, key: str | int) -> WhatsAppSession:
-    """By number, session_id or name. Raises SessionNotFound, which lists the names there are."""
-    text = str(key)
-    found = None
-    if text.isdecimal() and len(text) < 10:
-        found = db.session.scalar(select(WhatsAppSession).filter_by(workspace_id=workspace_id, id=int(text)))
-    found = found or WhatsAppSession.named(workspace_id, text)
-    if found is None:
+    """The one with this number; a text may be a number, a session_id or a name (case does not matter).
+
+    No reading goes before another: what would act on a different session once somebody adds or renames one
+    is refused. Raises SessionNotFound, which lists the names there are, or AmbiguousSession.
+    """
+    fitting = _fitting(workspace_id, key)
+    if len(fitting) > 1:
+        raise AmbiguousSession(str(key).strip(), fitting)
+    if not fitting:
         raise SessionNotFound([other.name for other in listed(workspace_id)])
-    return found
+    return fitting[0]
 
 
-def to_send_from(workspace_id: int, name: str | None) -> WhatsAppSession:
+def to_send_from(workspace_id: int, name: str | int | None) -> WhatsAppSession:
     """The session named, the least busy one for “auto”, else the default one.
 
-    Raises SessionNotFound, SessionInactive.
+    Raises NoSession, SessionNotFound, AmbiguousSession, SessionInactive.
     """
     if name == AUTO:
         found = _least_busy(workspace_id) or default(workspace_id)
     else:
-        found = find(workspace_id, name) if name else default(workspace_id)
+        found = default(workspace_id) if name is None else _named(workspace_id, name)
     if found is None:
-        raise SessionNotFound([])
+        raise NoSession
     if not found.is_active:
         raise SessionInactive(found, [other.name for other in listed(workspace_id) if other.is_active])
     return found
+
+
+def _named(workspace_id: int, name: str | int) -> WhatsAppSession | None:
+    try:
+        return find(workspace_id, name)
+    except SessionNotFound as unknown:
+        if unknown.names:
+            raise
+        return None
+
+
+def _fitting(workspace_id: int, key: str | int) -> list[WhatsAppSession]:
+    query = select(WhatsAppSession).filter_by(workspace_id=workspace_id).order_by(WhatsAppSession.id)
+    if isinstance(key, int):
+        return list(db.session.scalars(query.filter_by(id=key)))
+    text = key.strip()
+    if not plain.is_storable(text):
+        return []
+    readings = [WhatsAppSession.session_id == text, WhatsAppSession.name_key == text.casefold()]
+    if NUMBER.fullmatch(text):
+        readings.append(WhatsAppSession.id == int(text))
+    return list(db.session.scalars(query.where(or_(*readings))))
 
 
 def _least_busy(workspace_id: int) -> WhatsAppSession | None:

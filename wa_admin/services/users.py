@@ -9,7 +9,7 @@ from babel.dates import get_timezone
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select, update
 
-from .. import clock, passwords, plain, words
+from .. import clock, passwords, plain, vocabulary, words
 from ..crypto import digest, new_token
 from ..extensions import db, writing
 from ..models import LoginSession, Role, SetupToken, User, Workspace
@@ -19,7 +19,6 @@ from . import logins, throttle, timeline
 SETUP_LASTS = timedelta(minutes=30)
 LONGEST_EMAIL = 80  # so that it fits where the timeline keeps who acted
 LONGEST_NAME = 80
-THEMES = ("system", "light", "dark")
 
 
 class UserNotFound(Refusal):
@@ -243,7 +242,7 @@ def edit_profile(
     actor: str,
 ) -> User:
     """Change how somebody is called and shown things. Raises UserNotFound, UnfitText or UnfitPreference."""
-    if theme not in THEMES:
+    if theme not in vocabulary.THEMES:
         raise UnfitPreference("theme")
     with writing():
         user = find(workspace_id, key)

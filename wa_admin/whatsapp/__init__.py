@@ -29,6 +29,7 @@ from .errors import (
     SessionInactive,
     UnknownSession,
     WhatsAppError,
+    finite,
 )
 from .values import Fault, SentMessage, Session, SessionStatus
 
@@ -80,9 +81,12 @@ def send_whatsapp_message(
 
     Comes back as soon as WhatsApp has it, at the latest after `wait_seconds`; what has not left by then
     (the phone is offline, say) stays `queued` and is sent when that is possible, unless
-    `valid_for_seconds` have passed. The same `key` sends once, however often it is called in 30 days.
-    Raises WhatsAppError.
+    `valid_for_seconds` have passed. The same `key` (1 to 255 printable ASCII characters) sends once, however
+    often it is called in 30 days. Raises WhatsAppError.
     """
+    finite(wait_seconds, "wait_seconds")
+    if valid_for_seconds is not None:
+        finite(valid_for_seconds, "valid_for_seconds")
     return _panel().send(
         to,
         message,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 class WhatsAppError(Exception):
     """What every helper raises: `code` is stable, `field` names the argument it is about, and `str()` says
@@ -11,7 +13,7 @@ class WhatsAppError(Exception):
         ├── Refused                 understood, and turned down: mend the call
         │   ├── BadRecipient        not a number, a group id or a WhatsApp id
         │   ├── BadMessage          empty, too long, or a file that cannot be sent
-        │   ├── UnknownSession      no session has that name; the sentence lists the names there are
+        │   ├── UnknownSession      no session has that name, or several; the sentence lists them
         │   ├── SessionInactive     that session is switched off; likewise
         │   ├── NoSession           nothing to send from: no session was added yet
         │   └── KeyReused           the same `key` came before with another recipient or text
@@ -90,6 +92,14 @@ class BadAnswer(PanelError):
     pass
 
 
+def finite(seconds: float, field: str) -> None:
+    """Raises Refused unless these are seconds: not-a-number and infinity would wait for ever."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise Refused("Give a number of seconds.", code="wrong_type", field=field)
+    if not math.isfinite(seconds):
+        raise Refused("Give a number of seconds that ends some day.", code="out_of_range", field=field)
+
+
 def refused(status: int, code: str, sentence: str, field: str | None = None) -> WhatsAppError:
     """The member of the family for a refusal of the panel, whichever way it came."""
     family = _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_FIELD.get(field or "", Refused)
@@ -103,8 +113,8 @@ _BY_CODE: dict[str, type[WhatsAppError]] = {
     "number_missing": BadRecipient,
     "group_id": BadRecipient,
     "bad_group_id": BadRecipient,
-    "unknown_session": UnknownSession,
     "session_not_found": UnknownSession,
+    "session_ambiguous": UnknownSession,
     "session_inactive": SessionInactive,
     "no_session": NoSession,
     "idempotency_key_reused": KeyReused,

@@ -59,11 +59,11 @@ class InProcess:
     def sessions(self) -> list[Session]:
         return [_told(one) for one in roster.listed(self.workspace_id)]
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str | int) -> Session:
         with _one_family():
             return _told(roster.find(self.workspace_id, name))
 
-    def look_again(self, name: str) -> Session:
+    def look_again(self, name: str | int) -> Session:
         with _one_family():
             db.session.rollback()  # what is true now, not when we began to read
             db.session.expire_all()
@@ -73,12 +73,12 @@ class InProcess:
                 wa_session = self._ask_gateway(wa_session)
             return _told(wa_session)
 
-    def connect(self, name: str) -> Session:
+    def connect(self, name: str | int) -> Session:
         with _one_family():
             found = roster.find(self.workspace_id, name)
             return _told(links.connect(self.workspace_id, found.id, actor=self.actor))
 
-    def link_code(self, name: str) -> LinkCode | None:
+    def link_code(self, name: str | int) -> LinkCode | None:
         with _one_family():
             waiting = links.qr_of(roster.find(self.workspace_id, name))
         if waiting is None:

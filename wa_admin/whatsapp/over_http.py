@@ -203,8 +203,8 @@ class _Pauses:
 
 
 def _fit_for_a_header(key: str) -> str:
-    if key != key.strip() or not key.isprintable():
-        sentence = "An idempotency key has printable characters, and no space around it."
+    if key != key.strip() or not (key.isascii() and key.isprintable()):
+        sentence = "An idempotency key has 1 to 255 printable ASCII characters and no space around it."
         raise refused(400, "key_bad", sentence, "key")
     return key
 
