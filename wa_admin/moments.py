@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -47,6 +47,14 @@ def day(when: date) -> str:
     zone = get_timezone() if isinstance(when, datetime) else UTC
     noon = when if isinstance(when, datetime) else datetime(when.year, when.month, when.day, 12, tzinfo=UTC)
     return format_skeleton(skeleton, noon, tzinfo=zone, locale=get_locale())
+
+
+def bounds(day: date) -> tuple[datetime, datetime]:
+    """Where a day of the reader begins and ends."""
+    zone: Any = get_timezone()
+    midnights = (datetime.combine(one, time.min) for one in (day, day + timedelta(days=1)))
+    start, end = (zone.localize(midnight).astimezone(UTC) for midnight in midnights)
+    return start, end
 
 
 def ago(when: datetime | None) -> str:

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from datetime import date
+
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
-from .. import clock, hx, phone, sentences, story, words
+from .. import clock, hx, moments, phone, sentences, story, words
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus, Role
-from ..services import activity, board, outbox, roster
+from ..services import activity, board, outbox, roster, search
 from . import row_number
 from .access import requires
 
@@ -29,13 +31,22 @@ def rights():
 @bp.get("")
 @requires(Role.SUPERVISOR)
 def index():
-    chosen = _chosen()
-    shown = board.page(g.caller.workspace_id, chosen, request.args.get("cursor", type=row_number))
-    return render_template(
-        "messages/index.html",
-        counts=board.counts(g.caller.workspace_id),
-        **_drawn(shown, chosen, is_newest=shown.newer is None),
+    chosen, text, day = _chosen(), _text(), request.args.get("day", type=_day)
+    start, end = moments.bounds(day) if day else (None, None)
+    sought = search.Search(text, start, end)
+    shown = board.page(
+        g.caller.workspace_id, chosen, request.args.get("cursor", type=row_number), search=sought
     )
+    drawn = {
+        "counts": board.counts(g.caller.workspace_id),
+        "sought": {"q": text or None, "day": day},
+        "longest": search.LONGEST,
+        # who looks back is not told of what comes in
+        **_drawn(shown, chosen, is_newest=shown.newer is None and not sought),
+    }
+    if hx.asked():
+        return hx.fragment(render_template("messages/_found.html", **drawn), say=_found(shown))
+    return render_template("messages/index.html", **drawn)
 
 
 @bp.get("/board")
@@ -148,6 +159,13 @@ def _drawn(shown: board.Board, chosen: str | None, is_newest: bool) -> dict[str,
     }
 
 
+def _found(shown: board.Board) -> str:
+    count = len(shown.rows)
+    if shown.older or shown.newer:
+        return _("Found %(count)s messages on this page", count=count)
+    return ngettext("Found %(num)s message", "Found %(num)s messages", count) if count else _("Nothing found")
+
+
 def _news(count: int) -> str:
     if count > board.PAGE:
         return _("More than %(count)s new messages", count=board.PAGE)
@@ -199,6 +217,19 @@ def _chosen() -> str | None:
     if chosen is not None and chosen not in board.FILTERS:
         abort(404)
     return chosen
+
+
+def _text() -> str:
+    """What somebody looks for, as one line."""
+    return " ".join(request.args.get("q", "").replace("\0", "").split())[: search.LONGEST]
+
+
+def _day(text: str) -> date:
+    """A day on which there may be messages. Raises ValueError."""
+    day = date.fromisoformat(text)
+    if not 2000 <= day.year < 3000:
+        raise ValueError("no message is so old or so new")
+    return day
 
 
 def _ids(name: str) -> list[int]:

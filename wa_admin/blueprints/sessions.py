@@ -9,7 +9,7 @@ from ..forms import refusals_shown_in
 from ..forms.session import SessionForm
 from ..models import Role, WhatsAppSession
 from ..refusal import Refusal
-from ..services import glance, links, outbox, roster, sessions, stats, timeline
+from ..services import board, glance, links, roster, sessions, stats, timeline
 from .access import requires
 
 bp = Blueprint("sessions", __name__)
@@ -262,7 +262,7 @@ def _day(wa_session: WhatsAppSession) -> dict[str, object]:
 
 def _latest(wa_session: WhatsAppSession) -> dict[str, object]:
     return {
-        "messages": outbox.page(g.caller.workspace_id, session_id=wa_session.id, limit=LATEST).items,
+        "messages": board.latest(wa_session, LATEST),
         "bars": pulse.bars(stats.days(wa_session, clock.now())),
     }
 

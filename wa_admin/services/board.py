@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, union_all
 
 from ..extensions import db
 from ..models import Attachment, Message, MessageStatus, WhatsAppSession
 from ..models.message import ARRIVED, WAITING
+from .search import ALL, Search, stretch_end
 
 PAGE = 50
 COUNTED_UP_TO = 99
@@ -44,13 +45,15 @@ _COLUMNS = (
 class Board:
     """Rows newest first; `older` and `newer` are cursors, None at the ends.
 
-    `news` counts what has come since, up to one more than PAGE.
+    `news` counts what has come since, up to one more than PAGE. A search that `goes_on` has looked through
+    only a part of the history; its cursors lead on.
     """
 
     rows: Sequence[Row[Any]]
     older: int | None = None
     newer: int | None = None
     news: int = 0
+    goes_on: bool = False
 
     @property
     def version(self) -> int:
@@ -62,22 +65,35 @@ class Board:
         return ",".join(str(row.id) for row in self.rows)
 
 
-def page(workspace_id: int, chosen: str | None, cursor: int | None = None) -> Board:
+def page(workspace_id: int, chosen: str | None, cursor: int | None = None, search: Search = ALL) -> Board:
     """Messages older than `cursor`, newest first; a negative cursor means newer than its absolute value."""
     goes_back = cursor is None or cursor > 0
     order = Message.id.desc() if goes_back else Message.id
     edge = Message.id < (cursor or LAST) if goes_back else Message.id > -(cursor or 0)
-    ids = union_all(*_first_ids(workspace_id, chosen, edge, order))
+    edge = and_(edge, *search.bounds(workspace_id))
+    rest = stretch_end(workspace_id, edge, order) if search.text else None
+    if rest is not None:
+        edge = and_(edge, Message.id > rest if goes_back else Message.id < rest)
+    ids = union_all(*_first_ids(workspace_id, chosen, and_(edge, *search.says()), order))
     found = db.session.execute(
         _rows(workspace_id).where(Message.id.in_(ids.scalar_subquery())).order_by(order).limit(PAGE + 1)
     )
     rows = found.all()
     some, has_more = rows[:PAGE], len(rows) > PAGE
-    if not goes_back:
-        some = some[::-1]
-        return Board(some, _last(some), -some[0].id if has_more else None)
-    newer = -some[0].id if some and cursor is not None else None
-    return Board(some, _last(some) if has_more else None, newer)
+    onward = some[-1].id if has_more else None
+    goes_on = rest is not None and not has_more
+    if rest is not None and goes_on:
+        onward = rest + 1 if goes_back else rest - 1
+    back = 1 - cursor if cursor is not None else None
+    if goes_back:
+        return Board(some, older=onward, newer=back, goes_on=goes_on)
+    return Board(some[::-1], older=back, newer=None if onward is None else -onward, goes_on=goes_on)
+
+
+def latest(wa_session: WhatsAppSession, count: int) -> Sequence[Row[Any]]:
+    """The newest rows of one session."""
+    rows = _rows(wa_session.workspace_id).where(Message.session_id == wa_session.id)
+    return db.session.execute(rows.order_by(Message.id.desc()).limit(count)).all()
 
 
 def changed(workspace_id: int, chosen: str | None, shown: list[int], *, with_news: bool) -> Board:
@@ -126,7 +142,3 @@ def _first_ids(
     statuses = sorted(FILTERS[chosen]) if chosen else []
     of_each = [ids.where(Message.status == status) for status in statuses] or [ids]
     return [select(some.subquery().c.id) for some in of_each]
-
-
-def _last(rows: Sequence[Row[Any]]) -> int | None:
-    return rows[-1].id if rows else None
