@@ -166,6 +166,8 @@
     dress(document);
     count();
     const { target, sourceElement } = event.detail.ctx;
+    // a page that shows something else now says so in its address
+    if (target?.dataset?.address) history.replaceState(null, "", target.dataset.address);
     // a question that was fetched opens its dialog
     if (target?.querySelector?.("[data-shows]")) open(target.closest("dialog"), sourceElement);
     const done = document.querySelector("[data-done]:not([data-seen])");

@@ -114,6 +114,8 @@ PAGES = {
     "messages": "/messages",
     "messages_failed": "/messages?status=failed",
     "messages_nothing_here": "/messages?status=waiting",
+    "messages_found": "/messages?q=pesanan",
+    "messages_nothing_found": "/messages?q=no+such+words&status=failed&day=2026-01-02",
     "compose": "/messages/new",
     **{f"message_{status}": f"/messages/{{{status}}}" for status in MessageStatus},
     "message_send_again": "/messages/{uncertain}/deliveries",

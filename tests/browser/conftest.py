@@ -85,6 +85,10 @@ class Watched:
 
     def close(self) -> None:
         self.context.close()
+        self.judge()
+
+    def judge(self) -> None:
+        """Nothing that must never happen has happened until now."""
         unexpected = [one for one in self.complaints if not any(part in one for part in self.expected)]
         assert not unexpected, unexpected
 
@@ -106,6 +110,16 @@ class Watched:
 @pytest.fixture
 def window(chromium: Browser) -> Iterator[Callable[..., Watched]]:
     """Opens watched windows; what they saw is judged at the end of the test."""
+    yield from _opener(chromium)
+
+
+@pytest.fixture(scope="module")
+def watch(chromium: Browser) -> Iterator[Callable[..., Watched]]:
+    """The same for windows that several tests share: each of them judges."""
+    yield from _opener(chromium)
+
+
+def _opener(chromium: Browser) -> Iterator[Callable[..., Watched]]:
     opened: list[Watched] = []
 
     def open_window(url: str, **options: Any) -> Watched:

@@ -1,0 +1,101 @@
+"""Every page, in every state: it fits every width, can be touched, and axe-core has nothing against it."""
+
+from __future__ import annotations
+
+import pytest
+from eyes import PHONE, everywhere, too_small, too_wide
+from gallery import VIEWS, Gallery
+from playwright.sync_api import Page
+
+SMALLEST_TARGET, PRIMARY_TARGET = 24, 44
+TARGETS, PRIMARY = "a, button, summary, input, select, textarea", ".button.is-primary:not(.is-small)"
+# the same beneath the card in every state of the session: looked at once, when it is connected
+BENEATH = "[id$=-latest]"
+
+
+@pytest.fixture(scope="module")
+def tour(watch, gallery, visitor):
+    """One window for all of them, as when somebody walks through the panel."""
+    return watch(gallery.url, storage_state=visitor)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_is_wrong_with(view, gallery, tour):
+    tour.expect_complaints("status of 404")
+    page = tour.page
+    page.goto(gallery.prepare(view))
+    assert too_wide(page) == []
+    assert too_small(page, TARGETS, SMALLEST_TARGET) == []
+    assert too_small(page, PRIMARY, PRIMARY_TARGET) == []
+    is_repeated = view.startswith("home_") and view != "home_connected"
+    assert everywhere(page, except_for=BENEATH if is_repeated else "") == []
+    tour.judge()
+
+
+@pytest.mark.parametrize("path", ["/login", "/setup?token=worn-out", "/nowhere"])
+def test_nothing_is_wrong_with_what_strangers_see(path, gallery, window):
+    here = window(gallery.url)
+    here.expect_complaints("404", "410", "status of 4")
+    here.page.goto(path)
+    assert everywhere(here.page) + too_wide(here.page) == []
+
+
+def test_nothing_is_wrong_with_pages_with_nothing_on_them(bare_gallery, window, enter):
+    page = window(bare_gallery.url, storage_state=enter(bare_gallery.url)).page
+    for path in ("/", "/messages", "/messages/new", "/activity"):
+        page.goto(path)
+        assert everywhere(page) + too_wide(page) == []
+
+
+@pytest.mark.parametrize("path", ["/sessions/new", "/settings/people", "/messages/new", "/settings/keys"])
+def test_nothing_is_wrong_with_forms_filled_in_wrongly(path, gallery, window, visitor):
+    here = window(gallery.url, storage_state=visitor)
+    here.expect_complaints("422")
+    here.page.goto(path)
+    here.page.evaluate("for (const form of document.forms) form.noValidate = true")
+    here.page.locator("form.form:visible").last.locator("button[type=submit]").click()
+    here.page.locator(".error").first.wait_for()
+    assert everywhere(here.page) + too_wide(here.page) == []
+
+
+@pytest.mark.parametrize("role", ["supervisor", "operator"])
+def test_nothing_is_wrong_with_what_others_see(role, gallery, window, enter):
+    here = window(gallery.url, storage_state=enter(gallery.url, role))
+    here.expect_complaints("403")
+    gallery.show("connected")
+    for path in ("/", "/messages", "/settings/people"):
+        here.page.goto(path)
+        assert everywhere(here.page, except_for=BENEATH) == []
+
+
+def test_nothing_is_wrong_with_open_menus_and_dialogs(gallery, window, visitor):
+    page = window(gallery.url, storage_state=visitor).page
+    gallery.show("connected")
+    page.goto("/")
+    page.locator("details.menu summary").click()
+    assert everywhere(page, except_for=BENEATH) == []
+    page.get_by_role("link", name="Disconnect").click()
+    page.get_by_role("dialog").wait_for()
+    assert everywhere(page, except_for=BENEATH) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard").wait_for()
+    assert everywhere(page, except_for=BENEATH) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/sessions/1/link", "/messages", "/sessions/1/edit"])
+def test_long_words_and_large_numbers_do_not_break_it(path, gallery: Gallery, window, visitor):
+    gallery.show(
+        "connected", name="W" * 80, profile_name="m" * 120, description="l" * 300, waiting_count=123456
+    )
+    page: Page = window(gallery.url, storage_state=visitor).page
+    page.goto(path)
+    assert too_wide(page) == []
+
+
+def test_a_page_on_a_handset_begins_with_its_heading(gallery, tour):
+    gallery.show("connected")
+    tour.page.set_viewport_size({"width": PHONE, "height": 844})
+    tour.page.goto("/messages")
+    assert tour.page.locator("h1").bounding_box()["y"] < 120
+    tour.judge()

@@ -1,0 +1,75 @@
+"""What can be judged by looking at a page: whether it fits, can be touched, and what axe-core finds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+PHONE, DESKTOP = 390, 1280
+WIDTHS = (360, PHONE, 768, DESKTOP, 1440)
+# the dark theme differs in nothing but colours
+RULES: dict[str, Any] = {
+    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "dark": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+}
+# a dozen rows of a table stand for those that follow: they wear the same
+MORE_OF_THE_SAME = "tbody tr:nth-child(n+13)"
+AXE = """([rules, without]) => axe.run(
+  { exclude: without }, { runOnly: rules, resultTypes: ['violations'], preload: false }
+)"""
+# what sticks out, by how it begins; what scrolls inside a box of its own may be wide
+TOO_WIDE = """() => {
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= room) return [];
+  return [...document.body.querySelectorAll("*")]
+    .filter((one) => one.getBoundingClientRect().right > room + 1)
+    .map((one) => one.outerHTML.slice(0, 120));
+}"""
+# links inside of sentences are as high as their line: WCAG 2.5.8 exempts them
+TOO_SMALL = """([selector, least]) => [...document.querySelectorAll(selector)].filter((one) => {
+  if (!one.checkVisibility({ opacityProperty: true, visibilityProperty: true })) return false;
+  if (one.closest("p, li, td, dd, small, nav.crumbs") && one.matches("a:not(.button)")) return false;
+  const touched = (one.matches("input[type=radio], input[type=checkbox]") && one.closest("label")) || one;
+  const box = touched.getBoundingClientRect();
+  return box.width > 1 && (box.width < least - 0.5 || box.height < least - 0.5);
+}).map((one) => one.outerHTML.slice(0, 120))"""
+
+
+def too_wide(page: Page) -> list[str]:
+    """What makes the page scroll sideways, at any width."""
+    return [f"{width}: {one}" for width in WIDTHS for one in _at(page, width).evaluate(TOO_WIDE)]
+
+
+def too_small(page: Page, selector: str, least: int) -> list[str]:
+    """What a finger would miss on a phone; `least` in pixels."""
+    found: list[str] = _at(page, PHONE).evaluate(TOO_SMALL, [selector, least])
+    return found
+
+
+def everywhere(page: Page, except_for: str = "") -> list[str]:
+    """What axe finds in both themes on a phone and on a desktop."""
+    page.evaluate(AXE_SCRIPT)
+    without = [[selector] for selector in (MORE_OF_THE_SAME, except_for) if selector]
+    found: list[str] = []
+    for width in (PHONE, DESKTOP):
+        _at(page, width)
+        for theme, rules in RULES.items():
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            found += [f"{width} {theme} {one}" for one in _violations(page, rules, without)]
+    return found
+
+
+def _violations(page: Page, rules: Any, without: list[list[str]]) -> list[str]:
+    results: Any = page.evaluate(AXE, [rules, without])
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for one in results["violations"]
+        for node in one["nodes"]
+    ]
+
+
+def _at(page: Page, width: int) -> Page:
+    page.set_viewport_size({"width": width, "height": 900})
+    return page
