@@ -11,8 +11,6 @@ import pytest
 from running_gateway import RunningGateway, wait_until
 from webhook_receiver import WebhookReceiver
 
-from wa_admin.gateway.session import Crashes
-
 
 def children(gateway: RunningGateway) -> list[psutil.Process]:
     """The child processes of the session in mind; `id` is its directory's name."""
@@ -40,17 +38,6 @@ def test_an_engine_that_aborts_is_started_again(linked: RunningGateway) -> None:
     linked.simulate("crash")
     linked.wait_for_state("open")
     assert linked.send("still here").status_code == 201
-
-
-def test_crashes_wait_longer_each_time_and_end_after_five() -> None:
-    crashes = Crashes()
-    assert [crashes.wait_seconds(float(now)) for now in range(6)] == [1, 2, 4, 8, 16, None]
-
-
-def test_crashes_of_long_ago_are_forgotten() -> None:
-    crashes = Crashes()
-    waits = [crashes.wait_seconds(now * 60.0) for now in range(10)]
-    assert None not in waits and max(wait or 0 for wait in waits) == 4
 
 
 def test_sessions_resume_after_the_gateway_was_killed(alone: RunningGateway) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from wa_admin.gateway import dialect
 from wa_admin.gateway.answers import instance_missing
-from wa_admin.gateway.engines.contract import EngineError
+from wa_admin.gateway.engines.contract import EXIT_FOR_FRESH_PROCESS, EngineError
 from wa_admin.gateway.live_state import LiveState
 from wa_admin.gateway.process import ChildProcess, Settled
+from wa_admin.gateway.revivals import Crashes, FreshStarts
 
 log = logging.getLogger("wa_admin.gateway.session")
 
@@ -24,24 +23,6 @@ FIRST_CODE_SECONDS = 2.5
 PAIRING_SECONDS = 10.0
 LOGOUT_SECONDS = 10.0
 STOP_SECONDS = 2.0
-
-
-@dataclass
-class Crashes:
-    """How long to wait before a crashed child is started again: 1, 2, 4 .. 60 s, five in two minutes."""
-
-    limit: int = 5
-    window_seconds: float = 120.0
-    times: deque[float] = field(default_factory=deque)
-
-    def wait_seconds(self, now: float) -> float | None:
-        """Note a crash; None when it was one too many."""
-        self.times.append(now)
-        while self.times[0] < now - self.window_seconds:
-            self.times.popleft()
-        if len(self.times) > self.limit:
-            return None
-        return float(min(2 ** (len(self.times) - 1), 60))
 
 
 class Session:
@@ -57,6 +38,7 @@ class Session:
         self._child: ChildProcess | None = None
         self._revival: threading.Timer | None = None
         self._crashes = Crashes()
+        self._fresh_starts = FreshStarts()
         self._removed = False
 
     # What it is
@@ -216,17 +198,28 @@ class Session:
                 return
             self._child = None
             self._live.forget_codes()
-            wait = self._crashes.wait_seconds(time.monotonic())
+            wait = self._pause_before_revival(code)
             if wait is None:
-                log.error("session %r: child ended (%d) once too often, giving up", self._live.name, code)
                 self._live.close("crashed")
             else:
-                log.warning("session %r: child ended (%d), again in %.0f s", self._live.name, code, wait)
-                self._live.become("connecting", None)
                 self._revival = threading.Timer(wait, self._revive)
                 self._revival.daemon = True
                 self._revival.start()
             self._changed.notify_all()
+
+    def _pause_before_revival(self, code: int) -> float | None:
+        """Seconds until the next child; None when there shall be none."""
+        now = time.monotonic()
+        if code == EXIT_FOR_FRESH_PROCESS:  # it said itself how things are
+            log.info("session %r goes on in a new process", self._live.name)
+            return self._fresh_starts.wait_seconds(now)
+        wait = self._crashes.wait_seconds(now)
+        if wait is None:
+            log.error("session %r: child ended (%d) once too often, giving up", self._live.name, code)
+            return None
+        log.warning("session %r: child ended (%d), again in %.0f s", self._live.name, code, wait)
+        self._live.become("connecting", None)
+        return wait
 
     def _revive(self) -> None:
         with self._acts, self._changed:

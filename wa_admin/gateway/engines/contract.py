@@ -14,7 +14,8 @@ Events are plain dictionaries, since they cross a pipe as JSON:
     {"event": "log", "level": "debug|info|warning|error", "text": str}      redacted by the engine
 
 A `state` of `close` ends the engine: the parent kills the child, so nothing has to be tidied first. A lost
-network never closes: the engine says connecting with the reason network, and goes on trying.
+network never closes: the engine says connecting with the reason network, and goes on trying. An engine that
+needs a new process to go on ends with EXIT_FOR_FRESH_PROCESS, and the parent starts it again at once.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ REASONS = (
     "stopped",
     "crashed",
 )
+
+EXIT_FOR_FRESH_PROCESS = 75  # EX_TEMPFAIL
 
 ErrorKind = Literal["not_connected", "not_on_whatsapp", "rejected", "timeout", "bad_request", "unsupported"]
 

@@ -1,4 +1,3 @@
-# mypy: disable-error-code="import-untyped"
 """The real engine: one WhatsApp account through neonize, a binding of whatsmeow (Go).
 
 neonize can abort its process, and some of its calls never return, so this runs in a child that may be killed
@@ -11,23 +10,26 @@ one queue by its callbacks and told by one thread, in order:
 from __future__ import annotations
 
 import ctypes
-import io
-import logging
 import os
 import queue
 import random
 import re
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, NoReturn
 from urllib.parse import quote
 
-from wa_admin.gateway.engines.contract import Emit, Engine, EngineError, Event
+from wa_admin.gateway.engines import neonize_content as content
+from wa_admin.gateway.engines.contract import (
+    EXIT_FOR_FRESH_PROCESS,
+    Emit,
+    Engine,
+    EngineError,
+    Event,
+)
 from wa_admin.gateway.engines.neonize_events import (
     TRANSLATIONS,
     checked,
@@ -35,6 +37,15 @@ from wa_admin.gateway.engines.neonize_events import (
     opened,
     profile_name,
     sent,
+)
+from wa_admin.gateway.engines.neonize_library import (
+    DeviceProps,
+    IsOnWhatsAppError,
+    Message,
+    NeonizeError,
+    NewClient,
+    events,
+    require_start_environment,
 )
 from wa_admin.gateway.engines.neonize_login import FreshProcess, Login
 from wa_admin.gateway.engines.neonize_store import LoginStore
@@ -44,36 +55,7 @@ from wa_admin.gateway.engines.neonize_texts import (
     is_unreadable,
     log_to,
     redact,
-    upload_failure,
 )
-
-
-def _provide_magic() -> None:
-    """neonize imports python-magic, which needs a system library, to guess types that we give it anyway."""
-    try:
-        import magic  # noqa: F401
-    except ImportError:
-        stub = ModuleType("magic")
-        stub.from_buffer = stub.from_file = lambda *args, **kwargs: "application/octet-stream"  # type: ignore[attr-defined]
-        sys.modules["magic"] = stub
-
-
-_provide_magic()
-# importing neonize calls logging.basicConfig, which does nothing once the root logger has a handler
-logging.getLogger().addHandler(logging.NullHandler())
-
-from neonize import events  # noqa: E402
-from neonize.client import NewClient  # noqa: E402
-from neonize.exc import IsOnWhatsAppError, NeonizeError, UploadError  # noqa: E402
-from neonize.proto.Neonize_pb2 import JID  # noqa: E402
-from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # noqa: E402
-from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # noqa: E402
-    DocumentMessage,
-    ImageMessage,
-    Message,
-)
-from neonize.utils.enum import MediaType  # noqa: E402
-from PIL import Image  # noqa: E402  (comes with neonize)
 
 OPENING = ("Connected", "KeepAliveRestored")
 
@@ -82,8 +64,6 @@ MOST_DIALS = 50
 LONGEST_PAUSE_SECONDS = 60.0
 FIRST_CODE_SECONDS = 8.0
 PROFILE_PAUSES_SECONDS = (5.0, 30.0, 120.0, 600.0)
-THUMBNAIL_PIXELS = 100
-EXIT_FOR_FRESH_PROCESS = 75  # EX_TEMPFAIL
 
 
 class NeonizeEngine(Engine):
@@ -94,7 +74,7 @@ class NeonizeEngine(Engine):
     def __init__(self, store: Path, emit: Emit, options: dict[str, Any]) -> None:
         """Raises RuntimeError unless the process was started with NEONIZE_BOT_TAG=off."""
         super().__init__(store.resolve(), emit, options)
-        _require_start_environment()
+        require_start_environment()
         log_to(emit)
         os.umask(0o077)
         self._login_store = LoginStore(self.store)
@@ -127,8 +107,7 @@ class NeonizeEngine(Engine):
         return code.replace("-", "")
 
     def send_text(self, to: str, text: str) -> dict[str, Any]:
-        # a str would go out as extendedTextMessage, with each @12345 in it a mention
-        return self._send(to, _build(Message, conversation=text))
+        return self._send(to, lambda: content.text(text))
 
     def send_media(
         self,
@@ -139,17 +118,10 @@ class NeonizeEngine(Engine):
         filename: str | None,
         caption: str | None,
     ) -> dict[str, Any]:
-        self._require_open()
-        _jid(to)
         if kind == "image":
-            look = _look_of(data)
-            uploaded = self._upload(data, MediaType.MediaImage)
-            image = _build(ImageMessage, mimetype=mimetype, caption=caption, **look, **uploaded)
-            return self._send(to, Message(imageMessage=image))
+            return self._send(to, lambda: content.image(self._client, data, mimetype, caption))
         if kind == "document":
-            named = {"mimetype": mimetype, "caption": caption, "fileName": filename, "title": filename}
-            uploaded = self._upload(data, MediaType.MediaDocument)
-            return self._send(to, Message(documentMessage=_build(DocumentMessage, **named, **uploaded)))
+            return self._send(to, lambda: content.document(self._client, data, mimetype, filename, caption))
         raise EngineError("unsupported", f"the {self.name} engine sends images and documents")
 
     def check(self, numbers: list[str]) -> list[dict[str, Any]]:
@@ -304,25 +276,12 @@ class NeonizeEngine(Engine):
         self._tell({"event": "log", "level": "warning", "text": f"{why}: going on in a new process"})
         os._exit(EXIT_FOR_FRESH_PROCESS)
 
-    def _send(self, to: str, message: Message) -> dict[str, Any]:
-        jid = _jid(to)
+    def _send(self, to: str, build: Callable[[], Message]) -> dict[str, Any]:
+        jid = content.recipient(to)
         self._require_open()
+        message = build()
         with _failures():
             return sent(self._client.send_message(jid, message))
-
-    def _upload(self, data: bytes, kind: MediaType) -> dict[str, Any]:
-        try:
-            uploaded = self._client.upload(data, kind)
-        except UploadError as error:
-            raise upload_failure(str(error)) from None
-        return {
-            "URL": uploaded.url,
-            "directPath": uploaded.DirectPath,
-            "mediaKey": uploaded.MediaKey,
-            "fileEncSHA256": uploaded.FileEncSHA256,
-            "fileSHA256": uploaded.FileSHA256,
-            "fileLength": uploaded.FileLength,
-        }
 
     def _require_open(self) -> None:
         if self._state != "open":
@@ -335,44 +294,3 @@ def _failures() -> Iterator[None]:
         yield
     except NeonizeError as error:
         raise failure(str(error)) from None
-
-
-def _jid(to: str) -> JID:
-    """Digits are a phone number. A JID keeps its server; a device part has no place in a recipient."""
-    found = re.fullmatch(r"([0-9]{5,20})|([0-9-]{5,40})@(s\.whatsapp\.net|lid|g\.us)", to)
-    if not found:
-        raise EngineError("bad_request", "the recipient is neither a number nor the id of a chat")
-    user, server = found[1] or found[2], found[3] or "s.whatsapp.net"
-    return JID(User=user, Server=server, Device=0, RawAgent=0, Integrator=0, IsEmpty=False)
-
-
-def _build(message: Any, **content: Any) -> Any:
-    try:
-        return message(**content)
-    except UnicodeEncodeError:
-        raise EngineError("bad_request", "the text is not valid Unicode") from None
-
-
-def _look_of(data: bytes) -> dict[str, Any]:
-    """Size and thumbnail of an image, which phones show until it is downloaded."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            width, height = image.size
-            image.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-            thumbnail = io.BytesIO()
-            image.convert("RGB").save(thumbnail, format="JPEG")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise EngineError("bad_request", "this is not an image that can be read") from None
-    return {"width": width, "height": height, "JPEGThumbnail": thumbnail.getvalue()}
-
-
-def _require_start_environment() -> None:
-    """Go reads the environment the process was started with; what Python sets later never gets there."""
-    try:
-        at_start = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:
-        at_start = [f"{name}={value}".encode() for name, value in os.environ.items()]
-    if b"NEONIZE_BOT_TAG=off" not in at_start:
-        raise RuntimeError(
-            "NEONIZE_BOT_TAG=off must be in the environment: else messages are marked as from a bot"
-        )
