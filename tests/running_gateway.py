@@ -190,6 +190,18 @@ class RunningGateway:
             self.process.stderr.close()
 
 
+def refused_start(data_dir: Path, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    """A gateway that is expected not to start."""
+    return subprocess.run(
+        [sys.executable, "-m", "wa_admin.gateway"],
+        cwd=ROOT,
+        env=RunningGateway(data_dir, start=False, **changes).environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
 def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
     """Raises AssertionError when it does not come true in time."""
     deadline = time.monotonic() + seconds

@@ -20,6 +20,8 @@ FORBIDDEN = {
     "api": ("blueprints", "gateway", "scheduler", "whatsapp"),
     "blueprints": ("gateway", "scheduler", "whatsapp"),
 }
+# what every process reads settings, seals secrets and logs with; they import nothing of ours
+SHARED_BY_ALL = ("config", "crypto", "log")
 # processes that must stay small, and what they are made of
 STANDARD_LIBRARY_ONLY = ("config", "log", "processes", "tether", "clock", "refusal")
 
@@ -63,9 +65,15 @@ def test_the_gateway_imports_nothing_of_the_panel():
         f"{path.relative_to(ROOT)}: {module}"
         for path in in_room("gateway")
         for module in imports(path)
-        if is_of(module, "wa_admin") and module != "wa_admin" and not is_of(module, "wa_admin.gateway")
+        if is_of(module, "wa_admin") and module != "wa_admin"
+        if not any(is_of(module, f"wa_admin.{name}") for name in ("gateway", *SHARED_BY_ALL))
     ]
     assert ours == []
+
+
+@pytest.mark.parametrize("name", SHARED_BY_ALL)
+def test_what_all_processes_share_imports_nothing_of_ours(name):
+    assert [m for m in imports(PACKAGE / f"{name}.py") if is_of(m, "wa_admin")] == []
 
 
 def test_nothing_of_the_panel_imports_the_gateway():

@@ -32,6 +32,7 @@ ANNOUNCE_AFTER_SECONDS = 30.0
 GRACE_SECONDS = {"gateway": 20.0, "scheduler": 13.0, "panel": 13.0}
 CANNOT_START = 2
 LOGGER = "wa_admin.up"
+READ_BY_THE_GATEWAY = ("WA_SIMULATOR_SPEED", "WA_ENCRYPTION_KEYS", "WA_ENCRYPTION_KEYS_FILE")
 
 
 def main() -> None:
@@ -49,21 +50,23 @@ def main() -> None:
 def _programs(settings: config.Settings, log_of_all: Log) -> list[Program]:
     """In the order in which they start; they stop the other way round."""
     ours = dict(os.environ) | {"WA_DATA_DIR": str(settings.data_dir)}
-    panel = Program("panel", ours, log_of_all, (settings.host, settings.port, "/healthz"))
+    panel = Program("panel", ours, log_of_all, (config.reachable(settings.host), settings.port, "/healthz"))
     scheduler = Program("scheduler", ours, log_of_all)
     if settings.gateway_url:
         return [panel, scheduler]
-    where = (settings.gateway_host, settings.gateway_port, "/")
+    where = (config.reachable(settings.gateway_host), settings.gateway_port, "/")
     gateway = Program("gateway", gateway_environment(settings), log_of_all, where)
     scheduler.waits_for = gateway  # its first look would find nobody and report an outage
     return [gateway, panel, scheduler]
 
 
 def gateway_environment(settings: config.Settings) -> dict[str, str]:
-    """The gateway's own settings, and none of the panel's secrets."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-    if speed := os.environ.get("WA_SIMULATOR_SPEED"):
-        kept["WA_SIMULATOR_SPEED"] = speed
+    """The gateway's own settings, and of the panel's secrets only what seals the data directory."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("WA_") or name in READ_BY_THE_GATEWAY
+    }
     return kept | {
         "WA_DATA_DIR": str(settings.data_dir),
         "WA_ENGINE": settings.engine,
@@ -100,6 +103,8 @@ class Log:
             return
         first_run = words.get("first_run_link")
         lines = ["", f"  wa-admin runs on {words['panel']}"]
+        if listens := words.get("listens"):
+            lines.append(f"  {listens}")
         if first_run:
             lines += [
                 "  Make the first account within 30 minutes, with this link that works once:",
@@ -287,17 +292,13 @@ def _in_words(code: int) -> str:
 
 def _answers(host: str, port: int, path: str) -> bool:
     try:
-        with socket.create_connection((_reachable(host), port), timeout=1) as connection:
+        with socket.create_connection((host, port), timeout=1) as connection:
             connection.sendall(
                 f"GET {path} HTTP/1.0\r\nHost: {config.bracketed(host)}:{port}\r\n\r\n".encode()
             )
             return b" 200 " in connection.recv(64)
     except OSError:
         return False
-
-
-def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def _record(message: str) -> dict[str, str]:

@@ -10,25 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import certifi
 import psutil
 import pytest
-from running_gateway import ROOT, RunningGateway
+from running_gateway import ROOT, RunningGateway, refused_start
 
-
-def run(data_dir: Path, **changes: str | None) -> subprocess.CompletedProcess[str]:
-    """A gateway that is expected not to start."""
-    return subprocess.run(
-        [sys.executable, "-m", "wa_admin.gateway"],
-        cwd=ROOT,
-        env=RunningGateway(data_dir, start=False, **changes).environment(),
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+from wa_admin.gateway.process import start_environment
 
 
 def test_a_second_gateway_on_the_same_data_says_so_in_one_line(gateway: RunningGateway) -> None:
-    second = run(gateway.data_dir)
+    second = refused_start(gateway.data_dir)
     assert second.returncode == 2
     assert second.stderr == f"gateway: another gateway runs on {gateway.data_dir}\n"
 
@@ -36,7 +27,7 @@ def test_a_second_gateway_on_the_same_data_says_so_in_one_line(gateway: RunningG
 def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        second = run(tmp_path, WA_GATEWAY_PORT=str(port))
+        second = refused_start(tmp_path, WA_GATEWAY_PORT=str(port))
     assert second.returncode == 2
     assert second.stderr == f"gateway: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
@@ -57,7 +48,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 )
 def test_a_bad_setting_stops_the_start_by_name(tmp_path: Path, name: str, value: str | None) -> None:
     changes = {name: value} | ({"WA_GATEWAY_KEY": None} if name == "WA_GATEWAY_KEY_FILE" else {})
-    refused = run(tmp_path, **changes)
+    refused = refused_start(tmp_path, **changes)
     assert refused.returncode == 2
     assert name in refused.stderr and refused.stderr.count("\n") == 1
 
@@ -105,4 +96,40 @@ def test_the_parent_imports_no_engine_and_nothing_of_the_panel() -> None:
     names = set(found.stdout.split())
     engines = {f"wa_admin.gateway.engines.{name}" for name in ("neonize", "simulator")}
     assert not names & ({"neonize"} | engines)
-    assert [name for name in names if name.split(".")[:2] != ["wa_admin", "gateway"]] == ["wa_admin"]
+    shared = {"wa_admin", "wa_admin.config", "wa_admin.crypto", "wa_admin.log"}
+    assert {name for name in names if name.split(".")[:2] != ["wa_admin", "gateway"]} == shared
+
+
+def test_a_child_trusts_what_the_machine_trusts_and_certifi_where_that_is_nothing(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    assert start_environment({}, [str(bundle)])["SSL_CERT_FILE"] == certifi.where()
+    bundle.touch()
+    assert "SSL_CERT_FILE" not in start_environment({}, [str(bundle)])
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_child_trusts_what_somebody_chose(name: str) -> None:
+    chosen = {name: "/chosen/by/hand"}
+    assert start_environment(chosen, []) == chosen | {"NEONIZE_BOT_TAG": "off"}
+
+
+def test_the_log_of_a_gateway_alone_holds_no_number_and_no_key(gateway: RunningGateway) -> None:
+    name = "+62 812-3456-7890 token=hunter2-of-mine"
+    gateway.create(name)
+    gateway.link(name)
+    log = "\n".join(gateway.log)
+    assert "session '+62***890 token=[secret]" in log
+    assert "3456" not in log and "hunter2" not in log
+
+
+def test_listening_for_other_machines_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with RunningGateway(tmp_path, WA_GATEWAY_HOST="0.0.0.0") as gateway:
+        gateway.create()  # so that the log is read that far
+        (warning,) = [line for line in gateway.log if "WARNING" in line]
+    assert f"listens on 0.0.0.0 port {gateway.port}" in warning
+    assert "Set WA_GATEWAY_HOST=127.0.0.1" in warning
+    assert f"gateway ready on http://127.0.0.1:{gateway.port}" in gateway.log[0]
+
+
+def test_listening_on_loopback_is_nothing_to_warn_of(alone: RunningGateway) -> None:
+    assert [line for line in alone.log if "WARNING" in line] == []

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 from running_gateway import RunningGateway, wait_until
 from webhook_receiver import WebhookReceiver
 
+from wa_admin.crypto import Vault
 from wa_admin.gateway.callbacks import pause_seconds, wants
 from wa_admin.gateway.spool import Spool
 from wa_admin.gateway.store import Instance, Store
@@ -188,7 +190,7 @@ def test_an_old_code_is_not_delivered_late(tmp_path: Path, receiver: WebhookRece
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(tmp_path / "gateway.db")
+    opened = Store(tmp_path / "gateway.db", Vault((Fernet.generate_key().decode(),)))
     yield opened
     opened.close()
 

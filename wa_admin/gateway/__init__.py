@@ -4,5 +4,6 @@
                  │            │ events
                store <─ callbacks (spool) ─> webhooks out, in order, retried
 
-It imports nothing from the panel, so either can restart without the other.
+It imports nothing of the panel, so either can restart without the other; they share only how settings are
+read, secrets sealed and logs written.
 """

@@ -9,40 +9,45 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from pythonjsonlogger.json import JsonFormatter
 from waitress.server import create_server  # type: ignore[import-untyped]
 
+from wa_admin.config import BadSetting, bracketed, is_loopback, reachable
+from wa_admin.crypto import Vault, WrongEncryptionKey
 from wa_admin.gateway.callbacks import Callbacks
 from wa_admin.gateway.ledger import Ledger
 from wa_admin.gateway.sends import Sends
 from wa_admin.gateway.server import LARGEST_BODY_BYTES, Gateway, create_app
-from wa_admin.gateway.settings import BadSetting, Settings
+from wa_admin.gateway.settings import Settings
 from wa_admin.gateway.spool import Spool
 from wa_admin.gateway.store import Store
 from wa_admin.gateway.supervisor import Supervisor
+from wa_admin.log import set_up
 
 log = logging.getLogger("wa_admin.gateway")
 
 THREADS = 16
+OPEN_TO_OTHERS = (
+    "the gateway listens on %s port %s: whoever reaches it over the network can try keys, and the key crosses"
+    " it unencrypted. Set WA_GATEWAY_HOST=127.0.0.1, or let only the panel through, with a firewall"
+)
 
 
 def main() -> None:
     os.umask(0o077)
     try:
         settings = Settings.read(os.environ)
-    except BadSetting as error:
+    except (BadSetting, OSError) as error:
         _give_up(str(error))
-    _set_up_log(settings.log_format)
+    set_up(settings.log_format)
     home = settings.data_dir / "gateway"
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _lock(home):
             _run(settings, _assemble(settings, home))
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, WrongEncryptionKey) as error:
         _give_up(f"cannot work in {home}: {error}")
 
 
@@ -63,13 +68,15 @@ def _run(settings: Settings, gateway: Gateway) -> None:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     # a host with several addresses gives several sockets, all on the port that was asked for
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{getattr(server, 'effective_port', settings.port)}"
+    port = getattr(server, "effective_port", settings.port)
+    url = f"http://{bracketed(reachable(settings.host))}:{port}"
     gateway.callbacks.server_url = url
     try:
         gateway.supervisor.resume()
         gateway.callbacks.resume()
         log.info("gateway ready on %s", url)
+        if not is_loopback(settings.host):
+            log.warning(OPEN_TO_OTHERS, settings.host, port)
         server.run()
     except SystemExit:
         log.debug("asked to end before the start was over")
@@ -81,7 +88,7 @@ def _run(settings: Settings, gateway: Gateway) -> None:
 
 
 def _assemble(settings: Settings, home: Path) -> Gateway:
-    store = Store(home / "gateway.db")
+    store = Store(home / "gateway.db", Vault(settings.encryption_keys))
     callbacks = Callbacks(store, Spool(store))
     supervisor = Supervisor(store, settings.engine, home / "sessions", callbacks.announce)
     sends = Sends(Ledger(store), callbacks.announce)
@@ -107,27 +114,6 @@ def _end(*_: Any) -> NoReturn:
 def _give_up(reason: str) -> NoReturn:
     print(f"gateway: {reason}", file=sys.stderr)
     raise SystemExit(2)
-
-
-def _set_up_log(kind: str) -> None:
-    """Lines of the same form as the panel's."""
-    handler = logging.StreamHandler()
-    if kind == "json":
-        names = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info": "traceback"}
-        handler.setFormatter(
-            JsonFormatter(
-                "{asctime}{levelname}{name}{message}", "%Y-%m-%dT%H:%M:%SZ", "{", rename_fields=names
-            )
-        )
-    else:
-        words = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-        handler.setFormatter(logging.Formatter(words, "%Y-%m-%d %H:%M:%SZ"))
-    assert handler.formatter is not None
-    handler.formatter.converter = time.gmtime
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # httpx logs every URL, and a webhook's URL holds its secret
-    for name in ("httpx", "httpcore", "waitress.queue"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class LiveState:
     def codes(self) -> dict[str, Any]:
         """The answer of connect: the code a phone can scan now, or that there is none, or that it is open."""
         if self.state == "open":
-            return {"instance": {"instanceName": self.name, "state": "open"}}
+            return {"instance": self.status()}
         return dialect.code_body(self.code, self.pairing_code)
 
     @property

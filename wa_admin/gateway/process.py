@@ -9,16 +9,27 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+
+import certifi
 
 from wa_admin.gateway.engines.contract import EngineError
 
 log = logging.getLogger("wa_admin.gateway.child")
 
 Settled = Callable[[dict[str, Any] | None, EngineError | None], None]
+# where Go looks on Linux (crypto/x509, root_linux.go); elsewhere it asks the system
+GO_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING}
 
 
@@ -42,7 +53,7 @@ class ChildProcess:
             [sys.executable, "-m", "wa_admin.gateway.child", "--engine", engine, "--store", str(store)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
+            env=start_environment(os.environ),
             start_new_session=True,  # Ctrl-C in the terminal is for the parent, which ends us in order
         )
         threading.Thread(target=self._read, daemon=True, name=f"child-{self.pid}").start()
@@ -147,9 +158,13 @@ class ChildProcess:
             self._settle(number, None, EngineError("timeout", "the engine ended before it answered"))
 
 
-def _environment() -> dict[str, str]:
-    """Ours without our secrets. neonize reads its bot tag only from the environment it was started with."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-    if speed := os.environ.get("WA_SIMULATOR_SPEED"):
+def start_environment(environ: Mapping[str, str], system: Sequence[str] = GO_CERTIFICATES) -> dict[str, str]:
+    """Ours without our secrets, and what Go reads only from the environment its process was started with:
+    that messages are not marked as from a bot, and whom to trust where the machine does not say."""
+    kept = {name: value for name, value in environ.items() if not name.startswith("WA_")}
+    if speed := environ.get("WA_SIMULATOR_SPEED"):
         kept["WA_SIMULATOR_SPEED"] = speed
+    told = kept.get("SSL_CERT_FILE") or kept.get("SSL_CERT_DIR")
+    if not told and not any(Path(bundle).exists() for bundle in system):
+        kept["SSL_CERT_FILE"] = certifi.where()
     return kept | {"NEONIZE_BOT_TAG": "off"}

@@ -25,6 +25,7 @@ from flask import (
 
 from wa_admin.gateway import browser_pass
 from wa_admin.gateway.answers import Refusal, instance_missing
+from wa_admin.gateway.dialect import RECEIPTS
 from wa_admin.gateway.engines.contract import EngineError
 from wa_admin.gateway.engines.world import BAN_SECONDS, MODES, BadMode, World
 from wa_admin.gateway.server import authorised, gateway, json_body, need_global_key, same
@@ -171,6 +172,7 @@ def _phone(name: str | None, status: int = 200, said: str | None = None) -> Resp
         codes=session and session.codes(),
         world=world,
         modes=MODES,
+        receipts=RECEIPTS,
         messages=messages[::-1],
         said=said,
     )

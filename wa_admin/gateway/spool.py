@@ -1,4 +1,4 @@
-"""Events that wait for their webhook, on disk, in order, bounded."""
+"""Events that wait for their webhook, on disk, sealed, in order, bounded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Spool:
                 )
             db.execute(
                 "INSERT INTO spool (instance_id, event, data, at) VALUES (?, ?, ?, ?)",
-                (instance_id, event, json.dumps(data), time.time()),
+                (instance_id, event, self._store.vault.seal(json.dumps(data)), time.time()),
             )
             overflow = db.execute(
                 "DELETE FROM spool WHERE instance_id = :id AND id <= (SELECT id FROM spool"
@@ -71,7 +71,8 @@ class Spool:
             self._dropped.pop(instance_id, None)
             return None
         row = rows[0]
-        return Waiting(row["id"], row["event"], json.loads(row["data"]), row["at"])
+        data = json.loads(self._store.vault.open(row["data"]))
+        return Waiting(row["id"], row["event"], data, row["at"])
 
     def done(self, waiting: Waiting) -> None:
         with self._store.transaction() as db:

@@ -1,7 +1,7 @@
 """The gateway's database: its instances here, beside them the tables of `spool` and `ledger`.
 
 One connection behind one lock: a gateway holds a handful of sessions, and every statement is short.
-synchronous=FULL, since a send is committed here before it may leave.
+synchronous=FULL, since a send is committed here before it may leave. What is secret in it is sealed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wa_admin.crypto import Vault
 from wa_admin.gateway.dialect import DEFAULT_SETTINGS, now_iso
 
 SCHEMA = """
@@ -56,6 +57,8 @@ CREATE TABLE IF NOT EXISTS ledger (
 """
 
 JSON_COLUMNS = ("disconnection", "webhook", "settings")
+SEALED_COLUMNS = {"instances": ("token", "webhook", "settings"), "spool": ("data",)}
+VERSION = 1  # 0 kept everything in the clear
 
 
 class NameTaken(Exception):
@@ -84,8 +87,11 @@ class Instance:
     updated_at: str
 
     @classmethod
-    def from_row(cls, row: sqlite3.Row) -> Instance:
+    def from_row(cls, row: sqlite3.Row, vault: Vault) -> Instance:
+        """Raises WrongEncryptionKey."""
         values = dict(row)
+        for column in SEALED_COLUMNS["instances"]:
+            values[column] = vault.open(values[column]) if values[column] else None
         for column in JSON_COLUMNS:
             values[column] = json.loads(values[column]) if values[column] else None
         values["wanted"], values["linked"] = bool(values["wanted"]), bool(values["linked"])
@@ -95,13 +101,18 @@ class Instance:
 class Store:
     """`path` is the database file; its directory must exist."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, vault: Vault) -> None:
+        """Raises WrongEncryptionKey when what is stored was sealed with another key."""
+        self.vault = vault
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
         self._db.executescript(SCHEMA)
+        if self.rows("PRAGMA user_version")[0][0] < VERSION:
+            self._seal_all()
+        self.instances()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -124,7 +135,8 @@ class Store:
             self._db.close()
 
     def instances(self) -> list[Instance]:
-        return [Instance.from_row(row) for row in self.rows("SELECT * FROM instances ORDER BY rowid")]
+        rows = self.rows("SELECT * FROM instances ORDER BY rowid")
+        return [Instance.from_row(row, self.vault) for row in rows]
 
     def find(self, name: str) -> Instance | None:
         return self._one("SELECT * FROM instances WHERE name = ?", name)
@@ -145,22 +157,22 @@ class Store:
         """Raises NameTaken, also when two ask at the same moment."""
         now = now_iso()
         instance_id = str(uuid.uuid4())
-        values = {
+        columns = {
             "id": instance_id,
             "name": name,
             "token": token or secrets.token_hex(16).upper(),
             "integration": integration,
             "number": number,
-            "webhook": json.dumps(webhook) if webhook else None,
-            "settings": json.dumps(DEFAULT_SETTINGS | (settings or {})),
+            "webhook": webhook or None,
+            "settings": DEFAULT_SETTINGS | (settings or {}),
             "since": now,
             "created_at": now,
             "updated_at": now,
         }
-        columns, marks = ", ".join(values), ", ".join(f":{column}" for column in values)
+        names, marks = ", ".join(columns), ", ".join(f":{column}" for column in columns)
         try:
             with self.transaction() as db:
-                db.execute(f"INSERT INTO instances ({columns}) VALUES ({marks})", values)  # noqa: S608
+                db.execute(f"INSERT INTO instances ({names}) VALUES ({marks})", self._stored(columns))  # noqa: S608
         except sqlite3.IntegrityError as error:
             raise NameTaken(name) from error
         instance = self.get(instance_id)
@@ -169,13 +181,10 @@ class Store:
 
     def update(self, instance_id: str, **columns: Any) -> None:
         """Change columns of one instance; the row may be gone already."""
-        for column in JSON_COLUMNS:
-            if column in columns and columns[column] is not None:
-                columns[column] = json.dumps(columns[column])
-        columns["updated_at"] = now_iso()
-        changes = ", ".join(f"{column} = :{column}" for column in columns)
+        stored = self._stored(columns | {"updated_at": now_iso()})
+        changes = ", ".join(f"{column} = :{column}" for column in stored)
         with self.transaction() as db:
-            db.execute(f"UPDATE instances SET {changes} WHERE id = :id", columns | {"id": instance_id})  # noqa: S608
+            db.execute(f"UPDATE instances SET {changes} WHERE id = :id", stored | {"id": instance_id})  # noqa: S608
 
     def remove(self, instance_id: str) -> None:
         with self.transaction() as db:
@@ -183,4 +192,24 @@ class Store:
 
     def _one(self, sql: str, *values: Any) -> Instance | None:
         rows = self.rows(sql, *values)
-        return Instance.from_row(rows[0]) if rows else None
+        return Instance.from_row(rows[0], self.vault) if rows else None
+
+    def _stored(self, columns: dict[str, Any]) -> dict[str, Any]:
+        stored = dict(columns)
+        for column in (name for name in JSON_COLUMNS if stored.get(name) is not None):
+            stored[column] = json.dumps(stored[column])
+        for column in (name for name in SEALED_COLUMNS["instances"] if stored.get(name) is not None):
+            stored[column] = self.vault.seal(stored[column])
+        return stored
+
+    def _seal_all(self) -> None:
+        """Seal what an earlier version kept in the clear, and leave no trace of it in the file."""
+        with self.transaction() as db:
+            for table, columns in SEALED_COLUMNS.items():
+                for row in db.execute(f"SELECT rowid AS number, * FROM {table}").fetchall():  # noqa: S608
+                    for column in (name for name in columns if row[name] is not None):
+                        change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"  # noqa: S608
+                        db.execute(change, (self.vault.seal(row[column]), row["number"]))
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
