@@ -16,7 +16,7 @@ from flask_migrate import Migrate, upgrade
 
 from . import log
 from .app import settings
-from .config import Settings
+from .config import EVERYWHERE, Settings
 from .extensions import db
 from .models import User
 from .services import gateways, users
@@ -72,6 +72,10 @@ def _check_ports(wanted: Settings) -> None:
 def _words(wanted: Settings) -> dict[str, str]:
     """What to say once everything answers."""
     words = {"panel": wanted.panel_url}
+    if wanted.host in EVERYWHERE:
+        words["listens"] = (
+            f"It listens on all addresses of this machine, port {wanted.port}: other machines can reach it."
+        )
     if not User.exists():
         with current_app.test_request_context(base_url=wanted.panel_url):
             words["first_run_link"] = url_for("auth.setup", token=users.issue_setup_token(), _external=True)
