@@ -283,6 +283,8 @@ class Driver(ABC):
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
     # while a phone is being linked: whether codes and states come as events, or have to be asked for
     tells_codes: ClassVar[bool] = True
+    # keys that stand in the gateway's own examples, or that it uses when none is set
+    weak_keys: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def __init__(self, access: Access, *, transport: httpx.BaseTransport | None = None) -> None:
