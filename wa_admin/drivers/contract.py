@@ -25,7 +25,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import httpx
@@ -297,6 +297,10 @@ class Driver(ABC):
     def version(self) -> str:
         """Reach the gateway without touching a session, key checked; its version."""
 
+    def offers(self) -> frozenset[str]:
+        """What of `capabilities` this very gateway has, by what `version` last told."""
+        return self.capabilities
+
     @abstractmethod
     def create(self, instance: str) -> Created | None:
         """Make the session known to the gateway; one that exists already is fine. Its own name for it, if
@@ -313,6 +317,15 @@ class Driver(ABC):
     def code(self, instance: str) -> Code | State:
         """The code that waits for the phone now, starting nothing; where `tells_codes` is not set."""
         raise Unsupported("this gateway tells its codes by itself")
+
+    def passkey_challenge(self, instance: str) -> dict[str, Any]:
+        """What a passkey must sign on web.whatsapp.com, as WebAuthn request options in JSON. Raises Rejected
+        when WhatsApp asks for none now."""
+        raise Unsupported("this gateway cannot finish a link with a passkey")
+
+    def answer_passkey(self, instance: str, assertion: Mapping[str, Any]) -> None:
+        """Hand over what was signed, as WebAuthn's `credential.toJSON()`."""
+        raise Unsupported("this gateway cannot finish a link with a passkey")
 
     def confirm_passkey(self, instance: str) -> None:
         """A person says that the phone shows `State.passkey_code`."""

@@ -114,12 +114,15 @@ class Http:
         body: Any = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        files: Mapping[str, tuple[str, bytes, str]] | None = None,
         secret: str = "",
         of_type: str = "json",
     ) -> Answer:
         """A success, at most `seconds` from now; its content where its type holds `of_type`, JSON or not.
 
-        `secret` is what this very call must not repeat in an error, beside the key. Raises GatewayError.
+        `files` are name, content and type by field, sent with the texts of `form` as multipart. `secret` is
+        what this very call must not repeat in an error, beside the key. Raises GatewayError.
         """
         timeout = httpx.Timeout(
             connect=min(CONNECT_SECONDS, seconds),
@@ -129,7 +132,14 @@ class Http:
         )
         with deadline(seconds):
             request = self._client.build_request(
-                method, path, json=body, params=params, headers=headers, timeout=timeout
+                method,
+                path,
+                json=body,
+                data=form,
+                files=files,
+                params=params,
+                headers=headers,
+                timeout=timeout,
             )
             answer = self._exchange(request, secret or self._key, of_type)
         if not 200 <= answer.status < 300:
