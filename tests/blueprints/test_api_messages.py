@@ -4,7 +4,7 @@ import threading
 from datetime import datetime, timedelta
 
 import pytest
-from documented import error
+from documented import Caller, error
 from sqlalchemy import func, select
 
 from wa_admin import clock
@@ -302,6 +302,17 @@ def test_a_revoked_key_is_refused_at_once(api, connected):
     api.send()
     api_keys.revoke(1, "orders-api", actor="cli")
     assert api.send().status_code == 401
+
+
+def test_a_key_that_calls_too_often_is_told_to_wait(make_app, described):
+    app = make_app(WA_API_CALLS_PER_MINUTE="2")
+    with app.app_context():
+        keys = [api_keys.issue(1, name, actor="cli")[1] for name in ("loop", "other")]
+    loop, other = (Caller(app.test_client(), described, key) for key in keys)
+    answers = [loop.get("/api/v1/messages/") for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 200, 429]
+    assert error(answers[2])[1] == "too_many_requests" and 25 <= int(answers[2].headers["Retry-After"]) <= 30
+    assert other.get("/api/v1/messages/").status_code == 200
 
 
 def test_a_person_may_call_with_the_role_for_it(signed_in, connected):

@@ -1,16 +1,26 @@
 import re
 import sqlite3
+from html import unescape
 
 import pytest
+from click import ClickException
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from wa_admin.api.errors import CATALOGUE
 from wa_admin.blueprints.access import public
-from wa_admin.drivers.contract import Unreachable
+from wa_admin.cli.terminal import sentences_for_errors
+from wa_admin.drivers.contract import GatewayError, Unreachable
 from wa_admin.refusal import Refusal
+from wa_admin.services.gateways import GatewayRefused
+from wa_admin.vocabulary import ERRORS, UNKNOWN_ERROR
 
 HTMX = {"HX-Request": "true"}
+
+
+def family(error):
+    return [error, *(one for child in error.__subclasses__() for one in family(child))]
 
 
 class Taken(Refusal):
@@ -66,6 +76,31 @@ def test_a_refusal_becomes_the_envelope_of_the_api(failing):
 def test_an_unknown_address_of_the_api_is_json(client):
     response = client.get("/api/v1/nothing")
     assert response.status_code == 404 and response.json["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/v2/messages", "/api/%ff", "/api/v1/..%2f..%2fetc", "/api//", "/api/v1"]
+)
+def test_whatever_lies_below_api_answers_in_json(client, path):
+    for method in ("GET", "POST", "DELETE", "PATCH"):
+        response = client.open(path, method=method, headers={**HTMX, "Accept": "text/html"})
+        assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
+
+
+def test_a_path_that_only_begins_like_the_api_is_a_page(client):
+    assert client.get("/apis").mimetype == "text/html"
+
+
+def test_a_wrong_host_is_told_in_json_below_api(client):
+    response = client.get("/api/v1/messages/", headers={"Host": "evil.example"})
+    assert (response.status_code, response.json["error"]["code"]) == (400, "wrong_host")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/messages/", "/api/admin/whatsapp-sessions"])
+@pytest.mark.parametrize("sent", [None, "Bearer wak_nope", "Basic YTpi", "Bearer", "Bearer \xff"])
+def test_a_caller_without_a_good_key_is_told_how_to_show_one(client, path, sent):
+    response = client.get(path, headers={"Authorization": sent} if sent else {})
+    assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 
 def test_an_unknown_address_of_the_admin_api_is_json_of_its_own(client):
@@ -127,6 +162,44 @@ def test_somebody_elses_change_in_between_is_said(failing, path):
 def test_a_gateway_that_fails_is_explained(failing):
     response = failing(Unreachable("connection refused to 10.0.0.7")).get("/fails")
     assert response.status_code == 502 and "10.0.0.7" not in response.text
+
+
+def sentences(trouble):
+    """Cause and next step, as one text when a service put them together."""
+    if isinstance(trouble, Refusal):
+        return [str(trouble)]
+    return [str(part) for part in ERRORS.get(trouble.code, UNKNOWN_ERROR)]
+
+
+TROUBLES = [
+    pytest.param(trouble, id=f"{type(trouble).__name__}-{trouble.code}")
+    for kind in family(GatewayError)
+    for error in [kind("hush", retry_after_seconds=7)]
+    for trouble in (error, GatewayRefused(error))
+]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "toast"])
+def test_each_trouble_of_a_gateway_says_what_to_do(failing, trouble, headers):
+    told = unescape(failing(trouble).get("/fails", headers=headers).text)
+    assert [one for one in sentences(trouble) if one not in told] == []
+    assert "the log has the cause" not in told and "hush" not in told  # no bug of ours, and no secret
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_trouble_of_a_gateway_has_the_status_of_its_code(failing, trouble):
+    response = failing(trouble).get("/api/v1/fails")
+    told = response.json["error"]
+    assert (response.status_code, told["code"]) == (CATALOGUE[trouble.code].status, trouble.code)
+    assert told["message"] == " ".join(sentences(trouble)) and response.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_each_trouble_of_a_gateway_is_a_sentence_on_the_command_line(app, trouble):
+    with pytest.raises(ClickException) as told, sentences_for_errors():
+        raise trouble
+    assert told.value.format_message() == " ".join(sentences(trouble))
 
 
 def test_too_large_is_said(failing):

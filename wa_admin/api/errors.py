@@ -60,6 +60,8 @@ CATALOGUE: dict[str, Known] = {
     "no_gateway": Known(503, _l("No gateway is set up yet.")),
     "unknown_gateway": Known(400, _l("There is no gateway of this name.")),
     "unsupported": Known(501, _l("This gateway or version cannot do that.")),
+    "gateway_error": Known(502, _l("The gateway could not do it.")),
+    "not_on_whatsapp": Known(409, _l("The number is not on WhatsApp.")),
     "gateway_unreachable": Known(503, _l("The gateway does not answer.")),
     "gateway_timeout": Known(504, _l("The gateway did not answer in time.")),
     "gateway_bad_answer": Known(502, _l("The gateway answered nonsense.")),
