@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from copy import deepcopy
+from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from flask import Flask, Response, current_app
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask import Flask, Request, Response, current_app
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
-from itsdangerous import URLSafeTimedSerializer
+from itsdangerous import BadSignature
 from jinja2 import StrictUndefined
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import config, log
+from . import clock, config, log
 from .crypto import Vault
 from .extensions import babel, csrf, db, htmx, login_manager
 
 HERE = Path(__file__).parent
 MAX_REQUEST_BYTES = 24 * 1024 * 1024
+COOKIES = 500  # of people with open pages
 
 
 class SignedCookie(SecureCookieSessionInterface):
-    """Flask's own, without building the signer anew for every request."""
+    """Flask's own, without the same sums at every request: a page that polls sends one cookie for hours."""
 
-    def __init__(self) -> None:
-        self._signer: URLSafeTimedSerializer | None = None
+    def __init__(self, app: Flask) -> None:
+        self._signer: Any = self.get_signing_serializer(app)
+        self._lifetime = app.permanent_session_lifetime
+        self._opened = lru_cache(maxsize=COOKIES)(self._open)  # a forged one raises, and is not remembered
 
-    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
-        self._signer = self._signer or super().get_signing_serializer(app)
-        return self._signer
+    def held(self, cookie: str | None) -> Mapping[str, Any]:
+        """What we put into this cookie; nothing when it is not ours or too old."""
+        try:
+            content, signed_at = self._opened(cookie or "")
+        except BadSignature:
+            return {}
+        return content if timedelta() <= clock.now() - signed_at <= self._lifetime else {}
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession:
+        held = self.held(request.cookies.get(self.get_cookie_name(app)))
+        return self.session_class(deepcopy(held))  # flash() appends to a list in it
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if session.modified:  # `Vary: Cookie` says nothing more where nothing may be stored anyway
             super().save_session(app, session, response)
+
+    def _open(self, cookie: str) -> tuple[dict[str, Any], datetime]:
+        content, signed_at = self._signer.loads(cookie, return_timestamp=True)
+        return content, signed_at
 
 
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
@@ -63,7 +81,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         BABEL_TRANSLATION_DIRECTORIES=str(HERE / "translations"),
         BABEL_DEFAULT_LOCALE="en",
     )
-    app.session_interface = SignedCookie()
+    app.session_interface = SignedCookie(app)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["vault"] = Vault(settings.encryption_keys)
@@ -80,7 +98,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     if not phone.is_region(settings.default_region):  # config is plain Python and knows no countries
         raise config.BadSetting("WA_DEFAULT_REGION", f"is no country: {settings.default_region!r}")
 
-    babel.init_app(app, locale_selector=words.language, timezone_selector=words.time_zone)
+    babel.init_app(app, locale_selector=words.locale, timezone_selector=words.time_zone)
     words.register(app)
     assets.register(app)
     polls.register(app)  # inside the headers, which the blueprints put around it

@@ -6,7 +6,7 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
-from flask import Flask, current_app, url_for
+from flask import Flask, current_app
 
 
 def register(app: Flask) -> None:
@@ -16,11 +16,10 @@ def register(app: Flask) -> None:
 def asset(name: str) -> str:
     """The address of a file below static/."""
     if current_app.debug:
-        _address.cache_clear()
-    return _address(str(current_app.static_folder), name)
+        _fingerprint.cache_clear()
+    return f"{current_app.static_url_path}/{name}?v={_fingerprint(str(current_app.static_folder), name)}"
 
 
 @lru_cache(maxsize=256)
-def _address(folder: str, name: str) -> str:
-    fingerprint = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:10]
-    return url_for("static", filename=name, v=fingerprint)
+def _fingerprint(folder: str, name: str) -> str:
+    return hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:10]

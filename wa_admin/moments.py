@@ -22,14 +22,15 @@ def at(when: datetime | None) -> str:
     if when is None:
         return gettext("an unknown time")
     local, today = when.astimezone(get_timezone()), clock.now().astimezone(get_timezone())
-    time = _short_time(local.replace(second=0, microsecond=0), str(get_locale()))
+    time = _short_time(local.replace(second=0, microsecond=0, tzinfo=None), str(get_locale()))
     return time if local.date() == today.date() else f"{day(when)}, {time}"
 
 
 @lru_cache(maxsize=1024)
 def _short_time(local: datetime, locale: str) -> str:
-    """Lists and polls say the same minutes again and again."""
-    return babel.dates.format_time(local, "short", tzinfo=local.tzinfo, locale=locale)
+    """Lists and polls say the same minutes again and again. Without its zone: one moment in two zones is
+    equal, yet reads otherwise."""
+    return babel.dates.format_time(local, "short", locale=locale)
 
 
 def moment(when: datetime | None) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
+from flask import Response, current_app
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from . import qr, words
+from . import hx, qr, words
 from .app import settings
 from .models import Look
 from .services import links
@@ -25,14 +27,31 @@ CODES = 6
 CHART_HEIGHT = 72
 
 
+def told(seen: Glance, was: str | None) -> Response:
+    """The status to somebody who saw the look `was`; without a request too."""
+    template = current_app.jinja_env.get_template("sessions/_status.html")
+    return changed(seen, was, template.render(status(seen)))
+
+
+def changed(seen: Glance, was: str | None, html: str) -> Response:
+    """The fragment, and word of what else is out of date: the card, and the day when the state is new."""
+    look = seen.wa_session.look
+    if was == look:
+        return hx.fragment(html, events={"wa:card": {}})
+    # while a code is shown, the panel does the talking
+    say = spoken(seen) if look not in LINKING else ""
+    return hx.fragment(html, say=say, events={"wa:card": {}, "wa:changed": {}})
+
+
 def status(seen: Glance) -> dict[str, Any]:
     """What templates/sessions/_status.html needs."""
+    asked = urlencode({"v": version(seen), "was": seen.wa_session.look})
     return {
+        "url": f"/sessions/{seen.wa_session.id}/status?{asked}",
         "wa_session": seen.wa_session,
         "today": seen.today,
         "shown": words.look_words(seen.wa_session),
         "is_slow": is_slow(seen),
-        "version": version(seen),
         "poll_seconds": 2 if seen.wa_session.look in LINKING else settings().poll_seconds,
     }
 

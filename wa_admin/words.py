@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from urllib.parse import unquote
 
 import phonenumbers
 import pytz  # type: ignore[import-untyped]
-from flask import Flask, current_app, has_request_context, request
+from babel import Locale
+from flask import Flask, current_app, g, has_request_context, request
 from flask_babel import (
     format_decimal,
     format_percent,
@@ -18,6 +21,8 @@ from flask_babel import (
     ngettext,
 )
 from flask_login import current_user
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from . import clock, phone
 from .models import Look, MessageStatus, Reason, Role
@@ -50,17 +55,47 @@ def register(app: Flask) -> None:
 # --- language and zone ---------------------------------------------------------------------------
 
 
-def language() -> str:
+@dataclass(frozen=True)
+class Reader:
+    """Who reads an answer: their account, and what their browser tells."""
+
+    account: Any
+    cookies: Mapping[str, str]
+    accepted: str | None
+
+
+def locale() -> Locale:
     """The locale to answer in: account, then cookie, then what the browser prefers."""
-    spoken = languages()
-    if not has_request_context():
-        return LOCALES["en"]
-    wished = (getattr(current_user, "language", None), request.cookies.get(LANGUAGE_COOKIE))
+    reader = _reader()
+    wished = (getattr(reader.account, "language", None), reader.cookies.get(LANGUAGE_COOKIE))
+    return _chosen(wished, reader.accepted, tuple(languages()))
+
+
+def _reader() -> Reader:
+    """In `g.reader` where an answer is made without a request: see polls.py."""
+    if has_request_context():
+        return Reader(current_user, request.cookies, request.headers.get("Accept-Language"))
+    reader: Reader = g.get("reader", NOBODY)
+    return reader
+
+
+NOBODY = Reader(None, {}, None)
+
+
+@lru_cache(maxsize=64)
+def _chosen(wished: tuple[str | None, ...], accepted: str | None, spoken: tuple[str, ...]) -> Locale:
+    """The same browsers wish for the same again and again."""
     chosen = next((code for code in wished if code in spoken), None)
     if chosen is None:
         tags = {code.replace("_", "-"): code for code in spoken}
-        chosen = tags[request.accept_languages.best_match(list(tags), default="en")]
-    return LOCALES.get(chosen, chosen)
+        preferred = parse_accept_header(accepted, LanguageAccept).best_match(list(tags), default="en")
+        chosen = tags[preferred]
+    return _locale(chosen)
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _locale(code: str) -> Locale:
+    return Locale.parse(LOCALES.get(code, code))
 
 
 def languages() -> dict[str, str]:
@@ -70,12 +105,11 @@ def languages() -> dict[str, str]:
 
 def time_zone() -> Any:
     """The zone to write times in: account, then what the browser said, else UTC."""
-    if not has_request_context():
-        return pytz.utc
-    cookie = unquote(request.cookies.get(TIME_ZONE_COOKIE, ""))
-    for name in (getattr(current_user, "time_zone", None), cookie):
+    reader = _reader()
+    cookie = unquote(reader.cookies.get(TIME_ZONE_COOKIE, ""))
+    for name in filter(None, (getattr(reader.account, "time_zone", None), cookie)):
         try:
-            return pytz.timezone(name or "")
+            return pytz.timezone(name)
         except pytz.UnknownTimeZoneError:
             continue
     return pytz.utc
@@ -101,8 +135,16 @@ def _translated(directory: str) -> dict[str, str]:
 
 def look_words(wa_session: Any) -> Words:
     """The words for what the session looks like now, its facts filled in."""
-    words, facts = LOOKS[wa_session.look], _Facts(wa_session)
-    return Words(words.word, words.tone, words.icon, str(words.what) % facts, str(words.next) % facts)
+    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
+    words, facts = _look_words(wa_session.look, str(get_locale()), catalogues), _Facts(wa_session)
+    return replace(words, what=words.what % facts, next=words.next % facts)
+
+
+@lru_cache(maxsize=len(LOOKS) * len(LANGUAGES))
+def _look_words(look: Look, _locale: str, _catalogues: str) -> Words:
+    """Translated once: every open page asks for the same ones again and again."""
+    words = LOOKS[look]
+    return Words(str(words.word), words.tone, words.icon, str(words.what), str(words.next))
 
 
 class _Facts(dict[str, str]):

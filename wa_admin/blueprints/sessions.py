@@ -38,7 +38,7 @@ def status(id):
     seen = glance.look_up(id)
     if seen is None:
         return hx.go(url_for(".home"))
-    return _changed(seen, render_template("sessions/_status.html", **pulse.status(seen)))
+    return pulse.told(seen, request.args.get("was"))
 
 
 @bp.get("/sessions/<int:id>/card")
@@ -217,21 +217,11 @@ def _card_of(seen: glance.Glance) -> str:
     return render_template("sessions/_session.html", **_card(seen))
 
 
-def _changed(seen: glance.Glance, fragment: str):
-    """The fragment, and word of what else is out of date: the card, and the day when the state is new."""
-    look = seen.wa_session.look
-    if request.args.get("was") == look:
-        return hx.fragment(fragment, events={"wa:card": {}})
-    # while a code is shown, the panel does the talking
-    say = pulse.spoken(seen) if look not in pulse.LINKING else ""
-    return hx.fragment(fragment, say=say, events={"wa:card": {}, "wa:changed": {}})
-
-
 def _shown(wa_session: WhatsAppSession):
     """Where an act ends: the card as it is now, in place or on the home page."""
     if hx.asked():
         seen = _seen(wa_session)
-        return _changed(seen, _card_of(seen))
+        return pulse.changed(seen, request.args.get("was"), _card_of(seen))
     return redirect(url_for(".home"), 303)
 
 

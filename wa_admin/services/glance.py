@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from types import FunctionType
 from typing import Any
 
@@ -51,13 +52,15 @@ _EVERYTHING = Prepared(
 
 
 def _picture_of(model: type) -> type:
-    """A class that holds a row and answers the model's questions, without the cost of an entity."""
-    questions = {
-        name: value for name, value in vars(model).items() if isinstance(value, property | FunctionType)
-    }
-    return type(
-        f"{model.__name__}Picture", (), {name: questions[name] for name in questions if name[0] != "_"}
-    )
+    """A class that holds a row and answers the model's questions, each property once, without the cost of
+    an entity."""
+    questions: dict[str, Any] = {}
+    for name, value in vars(model).items():
+        if isinstance(value, property) and value.fget:
+            questions[name] = cached_property(value.fget)
+        elif isinstance(value, FunctionType) and name[0] != "_":
+            questions[name] = value
+    return type(f"{model.__name__}Picture", (), questions)
 
 
 _SessionPicture, _GatewayPicture = _picture_of(WhatsAppSession), _picture_of(Gateway)
@@ -70,6 +73,7 @@ class Glance:
     wa_session: WhatsAppSession
     today: stats.Today
     seen_at: datetime
+    by: logins.Identity | None = None
 
     def version(self, *more: object) -> str:
         """Changes whenever the picture does; mere ages count on in the page."""
@@ -106,7 +110,7 @@ def ask(engine: Engine, id: int, token_hash: str) -> Glance | None:
         return None
     sent, delivered, failed, oldest = values
     today = stats.summed_up(sent or 0, delivered or 0, failed or 0, wa_session.waiting_count, oldest)
-    return Glance(wa_session, today, now)
+    return Glance(wa_session, today, now, identity)
 
 
 def _filled(picture: type, names: list[str], values: list[Any]) -> Any:
