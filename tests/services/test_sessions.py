@@ -68,6 +68,9 @@ def test_generated_ids_step_aside(roomy):
         ({"name": "x" * 81}, "name_too_long"),
         ({"name": "a\x00b"}, "name_bad"),
         ({"name": "a\nb"}, "name_bad"),
+        ({"name": "\u200d"}, "name_bad"),
+        ({"name": "\u2800\u3164"}, "name_bad"),
+        ({"name": "a\ud800"}, "name_bad"),
         ({"session_id": "Has Space"}, "session_id_bad"),
         ({"session_id": "../etc"}, "session_id_bad"),
         ({"session_id": "x" * 65}, "session_id_bad"),
@@ -75,6 +78,7 @@ def test_generated_ids_step_aside(roomy):
         ({"phone_number": "120363023456789012"}, "group_id"),
         ({"description": "x" * 501}, "description_bad"),
         ({"description": "a\x07"}, "description_bad"),
+        ({"description": "a\ud800"}, "description_bad"),
     ],
 )
 def test_bad_fields_are_refused_and_nothing_is_written(app, fields, code):

@@ -8,7 +8,7 @@ import unicodedata
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from .. import phone
+from .. import phone, plain
 from ..app import settings
 from ..extensions import db
 from ..models import WhatsAppSession
@@ -16,6 +16,27 @@ from ..refusal import Refusal
 
 SESSION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 NAME_LENGTH, DESCRIPTION_LENGTH = 80, 500
+
+
+def read(
+    *,
+    name: str | None = None,
+    session_id: str | None = None,
+    phone_number: str | None = None,
+    description: str | None = None,
+) -> dict[str, str | None]:
+    """The columns for what is given; None leaves one out. Raises Refusal about a field."""
+    columns: dict[str, str | None] = {}
+    if name is not None:
+        name = read_name(name)
+        columns |= {"name": name, "name_key": name.casefold()}
+    if session_id is not None:
+        columns["session_id"] = read_session_id(session_id)
+    if phone_number is not None:
+        columns["phone_number"] = read_expected_number(phone_number)
+    if description is not None:
+        columns["description"] = read_description(description)
+    return columns
 
 
 def read_name(text: str) -> str:
@@ -31,7 +52,8 @@ def read_name(text: str) -> str:
             code="name_too_long",
             field="name",
         )
-    if any(unicodedata.category(letter).startswith("C") and letter != "\u200d" for letter in name):
+    is_odd = any(unicodedata.category(letter).startswith("C") and letter != "\u200d" for letter in name)
+    if is_odd or plain.is_blank(name):
         raise Refusal(_l("The name holds characters that cannot be shown."), code="name_bad", field="name")
     return name
 
@@ -50,9 +72,7 @@ def read_session_id(text: str) -> str:
 def read_description(text: str) -> str:
     """Up to 500 plain characters. Raises Refusal about `description`."""
     text = text.strip()
-    if len(text) > DESCRIPTION_LENGTH or any(
-        unicodedata.category(letter) == "Cc" and letter not in "\r\n\t" for letter in text
-    ):
+    if len(text) > DESCRIPTION_LENGTH or not plain.is_storable(text):
         raise Refusal(
             _l("The description may have %(count)s plain characters at most.", count=DESCRIPTION_LENGTH),
             code="description_bad",
@@ -74,8 +94,8 @@ def read_expected_number(text: str | None) -> str | None:
 
 def free_session_id(gateway_id: int, name: str) -> str:
     """An identifier made from the name that no other session of this gateway has."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    base = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:50] or "session"
+    letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    base = re.sub(r"[^a-z0-9]+", "_", letters).strip("_")[:50] or "session"
     taken = set(db.session.scalars(select(WhatsAppSession.session_id).filter_by(gateway_id=gateway_id)))
     number, candidate = 1, base
     while candidate in taken:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select, update
@@ -19,14 +21,7 @@ from ..drivers.contract import InstanceNotFound
 from ..extensions import db, writing
 from ..models import Reason, WhatsAppSession
 from ..refusal import Refusal
-from . import gateways, links, outbox, roster, timeline
-from .session_fields import (
-    free_session_id,
-    read_description,
-    read_expected_number,
-    read_name,
-    read_session_id,
-)
+from . import gateways, links, outbox, roster, session_fields, timeline
 
 
 class LimitReached(Refusal):
@@ -56,6 +51,24 @@ class SessionIdTaken(Refusal):
 
     def __init__(self) -> None:
         super().__init__(_l("This session ID is in use already. Choose a different one."), field="session_id")
+
+
+class SessionIdFixed(Refusal):
+    code = "session_id_fixed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            _l("The session ID is fixed once a phone was linked. Add a new session instead."),
+            field="session_id",
+        )
+
+
+class ChangedMeanwhile(Refusal):
+    code = "changed_meanwhile"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(_l("Somebody else changed this at the same moment. Look again."))
 
 
 class NotConnectedYet(Refusal):
@@ -106,38 +119,19 @@ def create(
     Raises LimitReached, NameTaken, SessionIdTaken, NotConnectedYet (`is_default` beside a default one), or a
     Refusal about a field.
     """
-    name = read_name(name)
-    number = read_expected_number(phone_number)
-    description = read_description(description)
-    given_id = read_session_id(session_id) if session_id else None
-    try:
-        with writing():
-            gateway = gateways.of_workspace()
-            if WhatsAppSession.count(workspace_id) >= settings().max_sessions:
-                raise LimitReached(settings().max_sessions)
-            now = clock.now()
-            wa_session = WhatsAppSession(
-                workspace_id=workspace_id,
-                gateway_id=gateway.id,
-                name=name,
-                name_key=name.casefold(),
-                session_id=given_id or free_session_id(gateway.id, name),
-                phone_number=number,
-                description=description,
-                is_active=is_active,
-                is_default=WhatsAppSession.default(workspace_id) is None,
-                reason=Reason.NEVER_LINKED,
-                status_at=now,
-                created_at=now,
-                updated_at=now,
-            )
-            if is_default and not wa_session.is_default:
-                raise NotConnectedYet(wa_session)
-            db.session.add(wa_session)
-            db.session.flush()
-            timeline.record(wa_session, "session_created", workspace_id=workspace_id, actor=actor)
-    except IntegrityError as error:
-        raise _taken(error) from error
+    fields = session_fields.read(
+        name=name, session_id=session_id or None, phone_number=phone_number, description=description
+    )
+    with _unique(), writing():
+        gateway = gateways.of_workspace()
+        _refuse_one_too_many(workspace_id)
+        fields.setdefault("session_id", session_fields.free_session_id(gateway.id, name))
+        wa_session = _new(workspace_id, gateway.id, is_active=is_active, **fields)
+        if is_default and not wa_session.is_default:
+            raise NotConnectedYet(wa_session)
+        db.session.add(wa_session)
+        db.session.flush()
+        timeline.record(wa_session, "session_created", workspace_id=workspace_id, actor=actor)
     return wa_session
 
 
@@ -160,41 +154,17 @@ def edit(
 
     Raises SessionNotFound, NameTaken, SessionIdTaken, or a Refusal about a field.
     """
-    before = roster.find(workspace_id, id)
-    was_active, instance = before.is_active, before.session_id
-    if session_id is not None and session_id != instance and before.reason != Reason.NEVER_LINKED:
-        raise Refusal(
-            _l("The session ID is fixed once a phone was linked. Add a new session instead."),
-            code="session_id_fixed",
-            field="session_id",
+    with _unique(), writing():
+        wa_session = roster.find(workspace_id, id)
+        was_active = wa_session.is_active
+        values: dict[str, object] = {} if is_active is None else {"is_active": is_active}
+        values |= session_fields.read(
+            name=name,
+            session_id=_changed_id(wa_session, session_id),
+            phone_number=phone_number,
+            description=description,
         )
-    values: dict[str, object] = {}
-    if name is not None:
-        name = read_name(name)
-        values |= {"name": name, "name_key": name.casefold()}
-    if session_id is not None:
-        values["session_id"] = instance if session_id == instance else read_session_id(session_id)
-    if phone_number is not None:
-        values["phone_number"] = read_expected_number(phone_number)
-    if description is not None:
-        values["description"] = read_description(description)
-    if is_active is not None:
-        values["is_active"] = is_active
-    try:
-        with writing():
-            wa_session = roster.find(workspace_id, id)
-            changed = [field for field, value in values.items() if getattr(wa_session, field) != value]
-            for field in changed:
-                setattr(wa_session, field, values[field])
-            if changed:
-                wa_session.updated_at = clock.now()
-                what = [field for field in changed if field != "name_key"]
-                timeline.record(
-                    wa_session, "session_edited", workspace_id=workspace_id, actor=actor, changed=what
-                )
-            db.session.flush()
-    except IntegrityError as error:
-        raise _taken(error) from error
+        _change(wa_session, values, actor)
     if wa_session.is_active != was_active and wa_session.linked_at:
         links.follow(wa_session, actor=actor)
     return wa_session
@@ -202,19 +172,14 @@ def edit(
 
 def make_default(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     """Send on this session from now on. Raises NotConnectedYet unless it is connected."""
-    try:
-        with writing():
-            wa_session = roster.find(workspace_id, id)
-            if wa_session.is_default:
-                return wa_session
-            if not wa_session.is_connected:
-                raise NotConnectedYet(wa_session)
-            _set_default(wa_session)
-            timeline.record(wa_session, "default_changed", workspace_id=workspace_id, actor=actor)
-    except IntegrityError as error:
-        raise Refusal(
-            _l("Somebody changed the default session at the same moment. Look again."), code="conflict"
-        ) from error
+    with _unique(), writing():
+        wa_session = roster.find(workspace_id, id)
+        if wa_session.is_default:
+            return wa_session
+        if not wa_session.is_connected:
+            raise NotConnectedYet(wa_session)
+        _set_default(wa_session)
+        timeline.record(wa_session, "default_changed", workspace_id=workspace_id, actor=actor)
     return wa_session
 
 
@@ -259,6 +224,49 @@ def cleanup(workspace_id: int, *, dry_run: bool = False, actor: str) -> Cleanup:
             kept.is_active = True
             timeline.record(kept, "cleaned_up", workspace_id=workspace_id, actor=actor)
     return Cleanup(kept, removed)
+
+
+def _new(workspace_id: int, gateway_id: int, **columns: Any) -> WhatsAppSession:
+    now = clock.now()
+    return WhatsAppSession(
+        workspace_id=workspace_id,
+        gateway_id=gateway_id,
+        is_default=WhatsAppSession.default(workspace_id) is None,
+        reason=Reason.NEVER_LINKED,
+        status_at=now,
+        created_at=now,
+        updated_at=now,
+        **columns,
+    )
+
+
+def _refuse_one_too_many(workspace_id: int) -> None:
+    limit = settings().max_sessions
+    if WhatsAppSession.count(workspace_id) >= limit:
+        raise LimitReached(limit)
+
+
+def _changed_id(wa_session: WhatsAppSession, session_id: str | None) -> str | None:
+    """None for the one it has, which a gateway may have given in a form that we would not take."""
+    if session_id in (None, wa_session.session_id):
+        return None
+    if wa_session.reason != Reason.NEVER_LINKED:
+        raise SessionIdFixed
+    return session_id
+
+
+def _change(wa_session: WhatsAppSession, values: Mapping[str, object], actor: str) -> None:
+    changed = [field for field, value in values.items() if getattr(wa_session, field) != value]
+    if not changed:
+        return
+    for field in changed:
+        setattr(wa_session, field, values[field])
+    wa_session.updated_at = clock.now()
+    what = [field for field in changed if field != "name_key"]
+    timeline.record(
+        wa_session, "session_edited", workspace_id=wa_session.workspace_id, actor=actor, changed=what
+    )
+    db.session.flush()
 
 
 def _remove(wa_session: WhatsAppSession, actor: str) -> None:
@@ -306,10 +314,13 @@ def _hold(workspace_id: int, id: int, paused_at: datetime | None, kind: str, act
     return wa_session
 
 
-def _taken(error: IntegrityError) -> Refusal:
-    text = str(error.orig)
-    if "name" in text and "session_id" not in text:
-        return NameTaken()
-    if "session_id" in text:
-        return SessionIdTaken()
-    return Refusal(_l("Somebody else changed this at the same moment. Look again."), code="conflict")
+@contextmanager
+def _unique() -> Iterator[None]:
+    """What the schema refuses, in words."""
+    try:
+        yield
+    except IntegrityError as error:
+        text = str(error.orig)
+        if "session_id" in text:
+            raise SessionIdTaken from error
+        raise (NameTaken() if "name" in text else ChangedMeanwhile()) from error
