@@ -81,6 +81,11 @@ def test_scanning_opens_the_session_with_its_number(
     assert (opened["number"], opened["reason"], opened["statusReason"]) == ("6281234567890", None, 200)
 
 
+def test_connecting_what_is_open_answers_with_its_number(linked: RunningGateway) -> None:
+    answer = linked.get("instance/connect").json()["instance"]
+    assert (answer["state"], answer["number"]) == ("open", "6281234567890")
+
+
 def test_nothing_can_be_scanned_while_no_code_is_shown(fresh: RunningGateway) -> None:
     response = fresh.post_act("scan", phone="6281234567890")
     assert response.status_code == 409

@@ -190,7 +190,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[dict[str, An
         wait_for(receiver, "messages.update", 5)
         gateway.simulate("unlink", "Totale Bot")
         gateway.wait_for_state("close", "Totale Bot")
-        wait_for(receiver, "logout.instance", 1)
+        wait_until(lambda: receiver.data("connection.update")[-1]["state"] == "close")  # the last it tells
         gateway.delete("instance/delete", "Totale Bot")
         wait_for(receiver, "instance.delete", 1)
     yield receiver.requests

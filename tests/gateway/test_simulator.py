@@ -10,6 +10,9 @@ import pytest
 from running_gateway import RunningGateway, wait_until
 from webhook_receiver import WebhookReceiver
 
+from wa_admin.gateway.engines.simulated_phone import ACTS
+from wa_admin.gateway.engines.world import MODES
+
 
 @pytest.fixture
 def browser(shared_gateway: RunningGateway) -> Iterator[httpx.Client]:
@@ -30,11 +33,20 @@ def from_page(gateway: RunningGateway) -> dict[str, str]:
     return {"Origin": gateway.url}
 
 
+def press(person: httpx.Client, gateway: RunningGateway, act: str, **fields: str) -> None:
+    """Send one of the page's forms."""
+    answer = person.post(f"/simulator/{gateway.name}/{act}", data=fields, headers=from_page(gateway))
+    assert answer.status_code == 200, answer.text
+
+
 class Page(HTMLParser):
-    """What a page would load or run."""
+    """What a page would load or run, where its forms go, and what can be chosen in them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.acts: set[str] = set()
+        self.choices: dict[str, list[str]] = {}
+        self._select = ""
         self.addresses: list[str] = []
         self.inline: list[str] = []
         self.feed(text)
@@ -43,6 +55,12 @@ class Page(HTMLParser):
         named = dict(attrs)
         self.addresses += [value for name, value in attrs if name in ("src", "href", "action") and value]
         self.inline += [name for name in named if name.startswith("on") or name == "style"]
+        if tag == "form":
+            self.acts.add((named["action"] or "").rpartition("/")[2])
+        elif tag == "select":
+            self._select = named["name"] or ""
+        elif tag == "option":
+            self.choices.setdefault(self._select, []).append(named.get("value") or "")
         if tag == "style" or (tag == "script" and "src" not in named):
             self.inline.append(tag)
 
@@ -144,6 +162,67 @@ def test_the_page_loads_only_from_here_and_runs_nothing_inline(
     assert {address for address in page.addresses if not address.startswith("/simulator")} == set()
     assert "'unsafe" not in answer.headers["Content-Security-Policy"]
     assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_page_has_a_control_for_each_act_and_each_switch(
+    person: httpx.Client, linked: RunningGateway
+) -> None:
+    linked.send("hi")
+    page = Page(person.get("/simulator", params={"session": linked.name}).text)
+    assert page.acts >= {*ACTS}
+    assert {name: page.choices[name] for name in MODES} == {
+        name: [str(value) for value in values] for name, values in MODES.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in MODES for value in MODES[name]])
+def test_each_switch_turns_by_page_and_by_json(
+    person: httpx.Client, fresh: RunningGateway, name: str, value: object
+) -> None:
+    other = next(one for one in MODES[name] if one != value)
+    fresh.simulate("mode", **{name: other})
+    press(person, fresh, "mode", **{name: str(value)})
+    assert fresh.simulate("mode").json()[name] == value
+    assert fresh.simulate("mode", **{name: other}).json()[name] == other
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        ("unlink", "logged_out"),
+        ("replace", "replaced"),
+        ("ban", "banned"),
+        ("outdated", "outdated"),
+    ],
+)
+def test_the_page_can_end_a_session_in_each_way(
+    person: httpx.Client, linked: RunningGateway, act: str, reason: str
+) -> None:
+    press(person, linked, act)
+    assert linked.wait_for_state("close")["reason"] == reason
+
+
+@pytest.mark.parametrize("act", ["drop", "crash"])
+def test_the_page_can_disturb_a_session_that_comes_back(
+    person: httpx.Client, linked: RunningGateway, receiver: WebhookReceiver, act: str
+) -> None:
+    linked.post("webhook/set", json={"webhook": {"enabled": True, "url": receiver.url, "events": []}})
+    press(person, linked, act)
+    wait_until(lambda: [data["state"] for data in receiver.data("connection.update")][-1:] == ["open"])
+    assert receiver.data("connection.update")[0]["state"] == "connecting"
+
+
+def test_the_page_can_tell_a_receipt(
+    person: httpx.Client, linked: RunningGateway, receiver: WebhookReceiver
+) -> None:
+    linked.simulate("mode", receipts="none")
+    sent = linked.send("hi").json()["key"]["id"]
+    linked.post("webhook/set", json={"webhook": {"enabled": True, "url": receiver.url, "events": []}})
+    press(person, linked, "receipt", id=sent, type="played")
+    wait_until(lambda: receiver.requests)
+    assert [(data["keyId"], data["status"]) for data in receiver.data("messages.update")] == [
+        (sent, "PLAYED")
+    ]
 
 
 @pytest.mark.parametrize("file", ["simulator.css", "simulator.js", "pulse.svg"])

@@ -156,6 +156,16 @@ def test_a_ban_ends_when_it_is_lifted(linked: RunningGateway) -> None:
     linked.wait_for_state("open")
 
 
+def test_an_outdated_version_stays_refused_until_it_is_renewed(linked: RunningGateway) -> None:
+    linked.simulate("outdated")
+    linked.wait_for_state("close")
+    linked.get("instance/connect")
+    assert linked.wait_for_state("close")["reason"] == "outdated"
+    linked.simulate("mode", outdated=False)
+    linked.get("instance/connect")
+    linked.wait_for_state("open")
+
+
 def test_a_dropped_network_comes_back_by_itself(linked: RunningGateway, receiver: WebhookReceiver) -> None:
     watch(linked, receiver)
     linked.simulate("drop")
