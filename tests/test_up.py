@@ -117,6 +117,17 @@ def test_a_bad_setting_is_named_in_one_line(make_up):
     assert "WA_POLL_SECONDS must be a number" in line
 
 
+def test_on_all_addresses_it_shows_a_link_that_opens_and_says_who_can_reach_it(make_up):
+    up = make_up(WA_HOST="0.0.0.0", WA_GATEWAY_HOST="0.0.0.0", WA_ALLOW_INSECURE_HTTP="1").start()
+    assert f"wa-admin runs on http://127.0.0.1:{up.port}\n" in up.said()
+    assert f"It listens on all addresses of this machine, port {up.port}" in up.said()
+    assert f"the gateway listens on 0.0.0.0 port {up.gateway_port}" in up.said()
+    assert "//0.0.0.0" not in up.said()
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+(/setup\?token=\S+)", up.said())
+    assert up.get(link)[0] == 200
+    assert until(up.is_ready), up.get("/readyz")
+
+
 def test_a_restart_keeps_keys_and_database_and_prints_a_new_link(up, make_up):
     first = re.findall(r"token=(\S+)", up.said())
     up.process.terminate()
