@@ -17,7 +17,7 @@ class Simulation(Up):
 
     number: Number
 
-    def __init__(self, data_dir: Path, speed: float = 10, **environ: str) -> None:
+    def __init__(self, data_dir: Path, speed: float = 15, **environ: str) -> None:
         quick = {
             "WA_SIMULATOR_SPEED": str(speed),
             "WA_POLL_SECONDS": "1",

@@ -124,7 +124,15 @@ def test_ages_are_short(reading, seconds, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(20, "20 s"), (2880, "48 min"), (6000, "1 h 40 min"), (273_600, "3 d 4 h")]
+    ("seconds", "text"),
+    [
+        (20, "20 s"),
+        (2880, "48 min"),
+        (6000, "1 h 40 min"),
+        (7200, "2 h"),
+        (273_600, "3 d 4 h"),
+        (172_850, "2 d"),
+    ],
 )
 def test_spans_keep_their_two_largest_units(reading, seconds, text):
     assert moments.span(seconds) == text

@@ -69,12 +69,13 @@ def until(when: datetime | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """`3 d 4 h`, `1 h 40 min`, `48 min`, `20 s`: the two largest units."""
+    """`3 d 4 h`, `1 h 40 min`, `2 h`, `48 min`, `20 s`: the two largest units, the second when there is any."""
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
     if days:
-        return gettext("%(d)s d %(h)s h", d=days, h=hours % 24)
+        return gettext("%(d)s d %(h)s h", d=days, h=hours % 24) if hours % 24 else gettext("%(d)s d", d=days)
     if hours:
-        return gettext("%(h)s h %(min)s min", h=hours, min=minutes % 60)
+        rest = minutes % 60
+        return gettext("%(h)s h %(min)s min", h=hours, min=rest) if rest else gettext("%(h)s h", h=hours)
     return gettext("%(min)s min", min=minutes) if minutes else gettext("%(s)s s", s=int(seconds))
 
 
