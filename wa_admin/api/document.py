@@ -20,6 +20,7 @@ from werkzeug.routing import Rule
 from . import schemas
 from .errors import ALWAYS, CATALOGUE, WITH_BODY
 from .operation import QUERY_METHODS, Operation
+from .schemas.shape import Answer
 
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 _OF_PATH: dict[str, tuple[dict[str, Any], Any]] = {
@@ -124,8 +125,8 @@ class _Document:
         whole = self.spec.to_dict()
         components = whole["components"]["schemas"]
         for name, schema in components.items():
-            made_from = getattr(schemas, f"{name}Schema", None)
-            if made_from is not None and issubclass(made_from, schemas.Answer):
+            made_from = schemas.KINDS.get(name)
+            if made_from is not None and issubclass(made_from, Answer):
                 schema["required"] = list(schema["properties"])
             elif made_from is not None:
                 schema["additionalProperties"] = False

@@ -154,6 +154,8 @@ class Moment(fields.DateTime):
     """A moment in UTC, such as 2026-01-31T09:00:00.123Z."""
 
     def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **more: Any) -> str | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return moment(value)
+
+
+def moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if at else None
