@@ -69,7 +69,7 @@ def until(when: datetime | None) -> str:
 
 
 def span(seconds: float) -> str:
-    """`3 d 4 h`, `1 h 40 min`, `2 h`, `48 min`, `20 s`: the two largest units, the second when there is any."""
+    """`3 d 4 h`, `1 h 40 min`, `2 h`, `48 min`, `20 s`: the two largest units that say something."""
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
     if days:
         return gettext("%(d)s d %(h)s h", d=days, h=hours % 24) if hours % 24 else gettext("%(d)s d", d=days)
