@@ -109,6 +109,7 @@ class FakeGateway:
     kind: ClassVar[str]
     # the paths of requests that make a message leave, for faults
     send_paths: ClassVar[str] = "send"
+    acts: ClassVar[tuple[str, ...]] = ACTS
     key = "gateway-key-of-the-tests"
     sign_key = "sign-key-of-the-tests-0123456789"
 
@@ -140,6 +141,10 @@ class FakeGateway:
     def access(self, **more: Any) -> Access:
         """How a driver reaches this; keywords change it."""
         return Access(**{"base_url": self.url, "key": self.key, "sign_keys": (self.sign_key,), **more})
+
+    def of_stranger(self) -> Access:
+        """With a wrong key."""
+        return self.access(key="a wrong key")
 
     def stop(self) -> None:
         self._over.set()
@@ -297,8 +302,8 @@ class FakeGateway:
 
     def _act(self, asked: Asked) -> Answer:
         act = asked.path.removeprefix("/_fake/")
-        if asked.method != "POST" or act not in ACTS:
-            return 404, {"acts": ACTS, "lines": sorted(self.lines)}
+        if asked.method != "POST" or act not in self.acts:
+            return 404, {"acts": self.acts, "lines": sorted(self.lines)}
         try:
             getattr(self, act)(**asked.query)
         except (AssertionError, KeyError, TypeError) as error:
@@ -338,7 +343,7 @@ def by_hand(fake: type[FakeGateway]) -> None:
     options = parser.parse_args()
     with fake(options.port, options.hook_url) as running, suppress(KeyboardInterrupt):
         print(f"{fake.kind}: {running.url}  key {running.key}  signs with {running.sign_key}")  # noqa: T201
-        print(f"act: curl -X POST '{running.url}/_fake/scan?instance=…'  ({', '.join(ACTS)})")  # noqa: T201
+        print(f"act: curl -X POST '{running.url}/_fake/scan?instance=…'  ({', '.join(fake.acts)})")  # noqa: T201
         threading.Event().wait()
 
 

@@ -25,7 +25,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .bundled import Bundled
     from .evolution import Evolution
+    from .gowa import Gowa
+    from .waha import Waha
+    from .webhook import FourUrls
 
-    drivers: tuple[type[Driver], ...] = (Bundled, Evolution)
+    drivers: tuple[type[Driver], ...] = (Bundled, Evolution, FourUrls, Gowa, Waha)
     found = globals()["DRIVERS"] = {driver.kind: driver for driver in drivers}
     return found

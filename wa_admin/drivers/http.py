@@ -247,15 +247,23 @@ def _seconds_until(date: str) -> float:
 
 
 def _checked(base_url: str) -> httpx.URL:
+    url = whole_url(base_url)
+    if url.query:
+        raise ValueError("The gateway's URL must not hold a query.")
+    return url
+
+
+def whole_url(text: str) -> httpx.URL:
+    """A URL with a host. Raises ValueError for one that no gateway can have."""
     try:
-        url = httpx.URL(base_url.strip())
+        url = httpx.URL(text.strip())
     except (httpx.InvalidURL, ValueError) as error:
         raise ValueError("The gateway's URL is not a URL.") from error
     is_named = url.host and b"%" not in url.raw_host and (url.port or 0) <= 65_535
     if url.scheme not in ("http", "https") or not is_named:
         raise ValueError("The gateway's URL must begin with http:// or https:// and name a host.")
-    if url.userinfo or url.query or url.fragment:
-        raise ValueError("The gateway's URL must not hold a user, a password, a query or a fragment.")
+    if url.userinfo or url.fragment:
+        raise ValueError("The gateway's URL must not hold a user, a password or a fragment.")
     return url
 
 
