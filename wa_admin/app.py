@@ -93,7 +93,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.login_manager = login_manager  # type: ignore[attr-defined]
     app.context_processor(lambda: {"current_user": current_user})
 
-    from . import assets, blueprints, cli, phone, polls, words
+    from . import assets, blueprints, cli, knocks, phone, polls, words
 
     if not phone.is_region(settings.default_region):  # config is plain Python and knows no countries
         raise config.BadSetting("WA_DEFAULT_REGION", f"is no country: {settings.default_region!r}")
@@ -102,6 +102,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     words.register(app)
     assets.register(app)
     polls.register(app)  # inside the headers, which the blueprints put around it
+    knocks.register(app)
     blueprints.register(app)
     cli.register(app)
     if settings.trusted_proxies:  # last, so that everything inside sees the address that people typed

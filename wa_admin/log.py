@@ -67,12 +67,17 @@ def follow_requests(app: Flask) -> None:
             or (request.method == "GET" and "HX-Request" in request.headers)
         )
         level = logging.DEBUG if quiet else logging.INFO
-        if access.isEnabledFor(level):
-            ms = round((time.perf_counter() - g.began_at) * 1000)
-            line = request.method, request.path[:LONGEST_PATH], response.status_code, ms
-            fields = dict(zip(("method", "path", "status", "ms"), line, strict=True))
-            access.log(level, "%s %s %d %d ms", *line, extra=fields)
+        seconds = time.perf_counter() - g.began_at
+        note_answer(request.method, request.path, response.status_code, seconds, level)
         return response
+
+
+def note_answer(method: str, path: str, status: int, seconds: float, level: int = logging.INFO) -> None:
+    """One line about a request, for people and for machines."""
+    if access.isEnabledFor(level):
+        line = method, path[:LONGEST_PATH], status, round(seconds * 1000)
+        fields = dict(zip(("method", "path", "status", "ms"), line, strict=True))
+        access.log(level, "%s %s %d %d ms", *line, extra=fields)
 
 
 class Redaction(logging.Filter):

@@ -1,4 +1,4 @@
-"""Answers polls before Flask is asked: most requests of a panel are these, and it would be half of their cost.
+"""Answers polls before Flask is asked: most requests of a panel are these, and it would be half their cost.
 
 Whatever is not clearly somebody's own poll goes on to the views, which say why. So does news of the panel
 that shows a code.

@@ -26,7 +26,7 @@ class _Compiled:
 class Prepared:
     """`statement` names its parameters with bindparam(), with their types."""
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 

@@ -77,7 +77,7 @@ def test_a_check_is_one_query(issued, on_statement):
     queries = []
     on_statement(lambda *args: queries.append(args[2]))
     api_keys.check(issued)
-    assert [query.split()[0] for query in queries] == ["BEGIN", "SELECT"]
+    assert [query.split()[0] for query in queries] == ["SELECT"]
 
 
 def test_keys_of_another_workspace_are_out_of_reach(issued):

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from .. import clock, plain
 from ..crypto import digest, new_token
 from ..extensions import db, writing
 from ..models import ApiKey
+from ..prepared import Prepared
 from ..refusal import Refusal
 from . import timeline
 
@@ -19,6 +20,12 @@ PREFIX = "wak_"
 LONGEST_NAME = 60
 LONGEST_KEY = 200
 NOTE_USE_AFTER = timedelta(minutes=1)
+
+_IN_USE = Prepared(  # asked at every call of every app
+    select(ApiKey.id, ApiKey.workspace_id, ApiKey.name, ApiKey.last_used_at).where(
+        ApiKey.key_hash == bindparam("key_hash"), ApiKey.revoked_at.is_(None)
+    )
+)
 
 
 class BadKey(Refusal):
@@ -82,19 +89,16 @@ def issue(workspace_id: int, name: str, *, actor: str) -> tuple[ApiKey, str]:
 
 def check(raw: str) -> KeyIdentity:
     """Who holds this key; one query, and at most once a minute a note that it was used. Raises BadKey."""
-    table, now = ApiKey.__table__, clock.now()
-    row = None
-    if raw.startswith(PREFIX) and len(raw) <= LONGEST_KEY:
-        query = select(table.c.id, table.c.workspace_id, table.c.name, table.c.last_used_at)
-        row = db.session.execute(
-            query.where(table.c.key_hash == digest(raw), table.c.revoked_at.is_(None))
-        ).first()
+    now = clock.now()
+    is_like_ours = raw.startswith(PREFIX) and len(raw) <= LONGEST_KEY
+    row = _IN_USE.first(db.engine, key_hash=digest(raw)) if is_like_ours else None
     if row is None:
         raise BadKey
-    if row.last_used_at is None or now - row.last_used_at >= NOTE_USE_AFTER:
+    id, workspace_id, name, last_used_at = row
+    if last_used_at is None or now - last_used_at >= NOTE_USE_AFTER:
         with writing():
-            db.session.execute(update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now))
-    return KeyIdentity(row.workspace_id, row.name)
+            db.session.execute(update(ApiKey).where(ApiKey.id == id).values(last_used_at=now))
+    return KeyIdentity(workspace_id, name)
 
 
 def listed(workspace_id: int) -> list[ApiKey]:
