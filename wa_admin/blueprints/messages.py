@@ -41,6 +41,7 @@ def index():
         "counts": board.counts(g.caller.workspace_id),
         "sought": {"q": text or None, "day": day},
         "longest": search.LONGEST,
+        "has_any": bool(shown.rows or chosen or sought or "cursor" in request.args),
         # who looks back is not told of what comes in
         **_drawn(shown, chosen, is_newest=shown.newer is None and not sought),
     }
