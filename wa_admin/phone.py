@@ -21,7 +21,7 @@ from phonenumbers import (
 from .refusal import Refusal
 
 # A group id is digits of 16 and more (120363…), or the old form: creator's number, dash, Unix time.
-GROUP = re.compile(r"^(\d{16,}|\d{8,15}-\d{9,11})$")
+GROUP = re.compile(r"^([0-9]{16,25}|[0-9]{8,15}-[0-9]{9,11})$")
 LONGEST_E164 = 15
 USER_SERVERS = ("s.whatsapp.net", "c.us")
 LONGEST = 128
@@ -53,7 +53,7 @@ def recipient(typed: str, region: str) -> Recipient:
             raise BadNumber("bad_group_id", _l("“%(typed)s” is not a group id.", typed=text))
         return Recipient(f"{name}@g.us")
     if server == "lid":
-        if not name.isdecimal():
+        if not (name.isascii() and name.isdecimal()):
             raise BadNumber("bad_number", _l("“%(typed)s” is not a WhatsApp id.", typed=text))
         return Recipient(f"{name}@lid")
     return Recipient(digits(text, region))

@@ -48,7 +48,9 @@ def index():
         "session_id_taken",
         "session_id_bad",
         "bad_number",
+        "group_id",
         "not_connected",
+        "no_gateway",
     ),
 )
 def create(body):
@@ -74,8 +76,8 @@ def create(body):
     is_bare=True,
     refuses=(
         *GATEWAY,
-        "session_not_found", "name_taken", "session_id_taken", "session_id_bad", "session_id_fixed",
-        "bad_number", "not_connected", "default_session",
+        "session_not_found", "name_taken", "name_bad", "session_id_taken", "session_id_bad",
+        "session_id_fixed", "bad_number", "group_id", "not_connected", "default_session",
     ),
 )  # fmt: skip
 def edit(body):

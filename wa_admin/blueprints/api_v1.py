@@ -20,6 +20,8 @@ bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
 
 LOOK, ACT, KEEP = key_or_login(Role.SUPERVISOR), key_or_login(Role.OPERATOR), key_or_login(Role.ADMIN)
 IN_PATH = ("session_not_found", "session_ambiguous")
+OF_A_MESSAGE = ("message_not_found", "not_found")  # the latter for what is no number
+NO_NUMBER = ("bad_number", "group_id")  # of a person
 
 
 class NoCode(Refusal):
@@ -56,7 +58,7 @@ class UnknownGateway(Refusal):
         "name_bad",
         "session_id_taken",
         "session_id_bad",
-        "bad_number",
+        *NO_NUMBER,
         "unknown_gateway",
         "no_gateway",
     ),
@@ -115,7 +117,7 @@ def status(id):
     ),
     asks="QrQuery",
     gives="Qr",
-    refuses=(*IN_PATH, "no_code", "bad_number"),
+    refuses=(*IN_PATH, "no_code", *NO_NUMBER),
 )
 def qr_code(id, query):
     if "phone" in query:
@@ -141,7 +143,7 @@ def qr_code(id, query):
     description=_l("With the stored login; where there is none, or with a phone, linking starts."),
     takes="LinkCall",
     gives="Session",
-    refuses=(*IN_PATH, "session_inactive", "bad_number", *GATEWAY),
+    refuses=(*IN_PATH, "session_inactive", *NO_NUMBER, *GATEWAY),
 )
 def connect(id, body):
     if body.get("phone"):
@@ -156,7 +158,7 @@ def connect(id, body):
     description=_l("A new set of QR codes; with a phone, a pairing code as well."),
     takes="LinkCall",
     gives="Session",
-    refuses=(*IN_PATH, "session_inactive", "already_connected", "bad_number", *GATEWAY),
+    refuses=(*IN_PATH, "session_inactive", "already_connected", *NO_NUMBER, *GATEWAY),
 )
 def refresh_qr(id, body):
     if body.get("phone"):
@@ -308,7 +310,7 @@ def list_messages(query):
     _l("Look at one message"),
     description=_l("With every step of its delivery."),
     gives="MessageWithSteps",
-    refuses=("message_not_found",),
+    refuses=OF_A_MESSAGE,
 )
 def show_message(id):
     return outbox.find(g.caller.workspace_id, id)
@@ -320,7 +322,7 @@ def show_message(id):
     _l("Cancel a message"),
     description=_l("While it is queued."),
     gives="MessageWithSteps",
-    refuses=("message_not_found", "wrong_state"),
+    refuses=(*OF_A_MESSAGE, "wrong_state"),
 )
 def cancel(id):
     return outbox.cancel(g.caller.workspace_id, id, actor=g.caller.actor)
@@ -333,7 +335,7 @@ def cancel(id):
     description=_l("After it failed, expired or became uncertain; an uncertain one may then arrive twice."),
     gives="MessageWithSteps",
     status=(202,),
-    refuses=("message_not_found", "wrong_state"),
+    refuses=(*OF_A_MESSAGE, "wrong_state"),
 )
 def retry(id):
     return outbox.retry(g.caller.workspace_id, id, actor=g.caller.actor)

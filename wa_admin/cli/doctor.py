@@ -148,7 +148,7 @@ def _gateway() -> Iterator[Finding]:
 def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
     from .. import words
     from ..drivers.contract import GatewayError, InstanceNotFound
-    from ..services import gateways
+    from ..services import gateways, watch
 
     link = f"wa-admin sessions link {wa_session.session_id}"
     driver = gateways.driver(known)
@@ -166,7 +166,7 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
         yield Finding("ok", wa_session.name, "connected")
     else:
         yield Finding("warn", wa_session.name, f"not connected ({state.reason or state.word})", link)
-    if webhook is None or not webhook.is_enabled or webhook.url != gateways.hook_url(known):
+    if not watch.is_in_order(webhook, gateways.hook_url(known), driver):
         sentence = "is not installed as it should be"
         yield Finding(
             "bad", "Webhook", sentence, "The scheduler mends it within a minute: start `wa-admin up`."

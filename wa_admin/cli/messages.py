@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .terminal import ACTOR, Seconds, as_json, in_panel, print_json, table, workspace_id
+from .terminal import ACTOR, Seconds, as_json, in_panel, print_json, read_stdin, table, workspace_id
 
 if TYPE_CHECKING:
     from ..models import Message
@@ -52,7 +51,7 @@ def send(
     sent = service.send(
         workspace_id(),
         to,
-        sys.stdin.read() if text == "-" else text,
+        read_stdin() if text == "-" else text,
         session_name=session,
         attached=_attached(path),
         key=key,

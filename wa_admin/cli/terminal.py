@@ -39,6 +39,9 @@ def in_panel(command: Function) -> Function:
 
     @wraps(command)
     def run(*args: Any, **named: Any) -> Any:
+        for value in named.values():
+            if isinstance(value, str):
+                checked_text(value, "An argument")
         with sentences_for_errors(), _application():
             return command(*args, **named)
 
@@ -100,10 +103,27 @@ def confirm(question: str, yes: bool) -> None:
         click.confirm(question, abort=True)
 
 
+def read_stdin() -> str:
+    """All that comes on stdin. Raises UsageError when that is no text."""
+    try:
+        return checked_text(sys.stdin.read(), "What comes on stdin")
+    except UnicodeDecodeError as error:
+        raise click.UsageError("What comes on stdin is not UTF-8 text.") from error
+
+
+def checked_text(text: str, what: str) -> str:
+    """The text itself. Raises UsageError for bytes that Python smuggled in, which nothing could store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"{what} is not UTF-8 text.") from error
+    return text
+
+
 def read_password(from_stdin: bool) -> str:
     """Typed twice, or the first line of stdin; never an argument, which other users could see."""
     if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+        return (read_stdin().splitlines() or [""])[0]
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return typed
 
