@@ -5,11 +5,15 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fake_evolution import FakeEvolution
+from fake_gateway import ANNA, Panel
 
 from wa_admin.drivers.contract import (
     BadAnswer,
     BadKey,
+    Code,
     InstanceNotFound,
+    MessageSeen,
     NotConnected,
     Rejected,
     State,
@@ -17,6 +21,7 @@ from wa_admin.drivers.contract import (
     Unlicensed,
     Unsupported,
 )
+from wa_admin.drivers.evolution import Evolution
 
 BOT = "Totale Bot"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -275,3 +280,112 @@ def test_a_gateway_that_does_not_know_the_outcome_may_have_sent(gateway):
     with pytest.raises(TimedOut) as caught:
         driver.send_text("coded", "1", "x", "ref")
     assert caught.value.may_have_left
+
+
+# --- over the wire, on a gateway that answers what was recorded and has the quirks of the real one ---
+
+
+@pytest.fixture
+def fake():
+    with FakeEvolution() as running:
+        yield running
+
+
+@pytest.fixture
+def driver(fake, pauses):
+    driver = Evolution(fake.access(), pause=pauses.append)
+    driver.create(BOT)
+    yield driver
+    driver.close()
+
+
+@pytest.fixture
+def panel(driver):
+    with Panel() as panel:
+        driver.set_webhook(BOT, panel.url)
+        yield panel
+
+
+def link(fake, driver):
+    driver.connect(BOT)
+    fake.scan(BOT)
+
+
+def messages(fake, driver, panel):
+    fake.flush()
+    seen = [one for headers, body in panel.hooks for one in driver.read_events(headers, body)]
+    return [one.text for one in seen if isinstance(one, MessageSeen)]
+
+
+def test_the_list_that_says_open_for_ever_is_not_believed(fake, driver):
+    link(fake, driver)
+    fake.drop(BOT)
+    assert fake.line(BOT).more["column"] == "open"
+    assert driver.state(BOT).status == "disconnected"
+
+
+def test_after_a_restart_of_the_gateway_its_sessions_are_not_gone(fake, driver, pauses):
+    fake.start_anew()
+    assert driver.state(BOT).status == "disconnected"
+    assert pauses == [2.0]
+
+
+def test_a_logout_by_the_api_deafens_so_the_session_is_made_anew(fake, driver, panel):
+    link(fake, driver)
+    driver.logout(BOT)
+    link(fake, driver)
+    fake.write(BOT, "Halo")
+    assert messages(fake, driver, panel) == ["Halo"]
+    assert driver.webhook(BOT).events == driver.hook_events
+
+
+def test_the_gateway_of_these_tests_is_deaf_after_its_own_logout(fake, driver, panel):
+    link(fake, driver)
+    driver._call("DELETE", "/instance/logout/Totale%20Bot", seconds=5)
+    link(fake, driver)
+    fake.write(BOT, "Halo")
+    assert messages(fake, driver, panel) == []
+
+
+def test_a_logout_on_the_phone_deafens_nothing_and_makes_nothing_anew(fake, driver, panel):
+    link(fake, driver)
+    fake.unlink(BOT)
+    driver.logout(BOT)
+    link(fake, driver)
+    fake.write(BOT, "Halo")
+    assert messages(fake, driver, panel) == ["Halo"]
+    assert not [asked for asked in fake.asked if "delete" in asked.path]
+
+
+def test_a_webhook_that_fails_does_not_hold_up_a_delete(fake, driver, panel):
+    fake.hook_is_dead = True
+    fake.line(BOT).more["hook"]["events"] = []  # somebody chose all of them
+    driver.delete(BOT)
+    assert BOT not in fake.lines
+
+
+def test_a_restart_of_a_closed_session_is_a_200_that_is_an_error_and_connects_instead(fake, driver):
+    driver.restart(BOT)
+    assert fake.line(BOT).state == "qr"
+
+
+def test_without_a_licence_no_call_is_served(fake, driver):
+    fake.is_licensed = False
+    for call in (driver.version, driver.list, lambda: driver.send_text(BOT, ANNA, "x", "ref")):
+        with pytest.raises(Unlicensed):
+            call()
+
+
+def test_a_wrong_key_for_a_session_that_is_not_there_looks_like_a_missing_session(fake, driver):
+    stranger = Evolution(fake.of_stranger(), pause=lambda seconds: None)
+    with pytest.raises(InstanceNotFound):
+        stranger.state("nobody")
+    with pytest.raises(BadKey):
+        stranger.version()
+    stranger.close()
+
+
+def test_the_code_of_the_moment_comes_again_until_it_is_scanned(fake, driver):
+    first, again = driver.connect(BOT), driver.connect(BOT)
+    assert isinstance(first, Code)
+    assert first == again

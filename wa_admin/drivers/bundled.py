@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .contract import Code, State
+from .contract import Code, NotConnected, State
 from .evolution import Evolution, path_to
 from .evolution_events import moment, state_of
 
@@ -29,6 +29,15 @@ class Bundled(Evolution):
 
     def stop(self, instance: str) -> None:
         self._call("POST", path_to("instance/stop", instance), seconds=self.read_seconds)
+
+    def logout(self, instance: str) -> None:
+        """Unlink from the phone; one that is not linked is fine. Raises NotConnected when it is offline with
+        its login, as only WhatsApp can unlink."""
+        try:
+            self._call("DELETE", path_to("instance/logout", instance), seconds=self.read_seconds)
+        except NotConnected:
+            if self._has_login(instance):
+                raise
 
     def _has_login(self, instance: str) -> bool:
         return self.state(instance).number is not None

@@ -45,6 +45,10 @@ class Evolution(Driver):
 
     kind = "evolution"
     capabilities = frozenset(CAPABILITIES) - {"ids_in_advance", "passkey"}
+    # of its .env.example, its documentation and its first versions
+    weak_keys: ClassVar[frozenset[str]] = frozenset(
+        {"429683C4C977415CAAFCCE10F7D57E11", "B6D711FCDE4D4FD5936544120E713976", "mude-me", "change-me"}
+    )
     # without REMOVE_INSTANCE and LOGOUT_INSTANCE: while such a webhook fails, Evolution deletes nothing
     hook_events = frozenset(
         {
@@ -134,9 +138,9 @@ class Evolution(Driver):
             self._connect(instance)  # it restarts only what is not closed
 
     def logout(self, instance: str) -> None:
-        """Unlink from the phone; one that is not linked is fine. Until Evolution is restarted the instance
-        reports no incoming message any more, so to link again, delete and create. Raises NotConnected when
-        WhatsApp is out of reach, as only WhatsApp can unlink."""
+        """Unlink from the phone; one that is not linked is fine. The session is made anew, since the old one
+        would report no incoming message any more. Raises NotConnected when WhatsApp is out of reach, as only
+        WhatsApp can unlink."""
         try:
             said = self._call("DELETE", path_to("instance/logout", instance), seconds=self.read_seconds)
             if "already disconnected" in str(_need_object(said).get("response")):  # as of 2.4
@@ -144,6 +148,8 @@ class Evolution(Driver):
         except NotConnected:
             if self._has_login(instance):
                 raise
+        else:
+            self._make_anew(instance)
 
     def delete(self, instance: str) -> None:
         """Remove session and login; one that is not there is fine. Raises BadAnswer when it stays."""
@@ -254,13 +260,16 @@ class Evolution(Driver):
         """While it shows QR codes Evolution ignores a number, so the session is made again with it."""
         if self._has_login(instance):
             raise NotConnected("the session is linked and on its way back")
+        said = self._make_anew(instance, qrcode=True, number=phone)
+        return self._paired(instance, _need_object(said.get("qrcode") or {}))
+
+    def _make_anew(self, instance: str, **more: Any) -> dict[str, Any]:
+        """With the webhook that it had."""
         hook = self.webhook(instance)
-        more = {}
         if hook and hook.is_enabled:
             more["webhook"] = {**_hook(hook.url), "events": sorted(self.hook_events)}
         self.delete(instance)
-        said = self._create(instance, qrcode=True, number=phone, **more)
-        return self._paired(instance, _need_object(said.get("qrcode") or {}))
+        return self._create(instance, **more)
 
     def _has_login(self, instance: str) -> bool:
         """Evolution's column tells nothing of the connection: login sets open, a QR code connecting, logout
