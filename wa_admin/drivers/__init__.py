@@ -26,9 +26,10 @@ def __getattr__(name: str) -> Any:
     from .bundled import Bundled
     from .evolution import Evolution
     from .gowa import Gowa
+    from .wa_gateway import WaGateway
     from .waha import Waha
     from .webhook import FourUrls
 
-    drivers: tuple[type[Driver], ...] = (Bundled, Evolution, FourUrls, Gowa, Waha)
+    drivers: tuple[type[Driver], ...] = (Bundled, Evolution, FourUrls, Gowa, WaGateway, Waha)
     found = globals()["DRIVERS"] = {driver.kind: driver for driver in drivers}
     return found
