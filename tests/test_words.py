@@ -50,7 +50,7 @@ def test_every_reason_and_role_has_its_words():
 
 
 def test_every_kind_of_gateway_has_its_word():
-    assert set(words.GATEWAYS) == set(DRIVERS)
+    assert set(DRIVERS) <= set(words.GATEWAYS)
 
 
 @pytest.mark.parametrize("error", family(contract.GatewayError), ids=lambda error: error.code)

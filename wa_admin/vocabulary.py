@@ -281,6 +281,14 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
 UNKNOWN_ERROR = (_("The gateway could not do it."), _("The gateway’s own answer, or its log, says why."))
 
 PROOFS = {"delivery": _("a delivery"), "message": _("a message came in")}
-GATEWAYS = {"bundled": _("Built in"), "evolution": "Evolution API"}
+GATEWAYS = {
+    "bundled": _("Built in"),
+    "evolution": "Evolution API",
+    "waha": "WAHA",
+    "gowa": "GOWA",
+    "wa_gateway": "wa-gateway",
+    "wwebjs": "wwebjs-api",
+    "webhook": _("Addresses of your own"),
+}
 THEMES = {"system": _("As the device"), "light": _("Light"), "dark": _("Dark")}
 ROLES = {Role.SUPERVISOR: _("Supervisor"), Role.OPERATOR: _("Operator"), Role.ADMIN: _("Admin")}
