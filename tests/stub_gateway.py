@@ -79,7 +79,7 @@ class StubGateway:
         asked = Asked(handler.command, path, json.loads(raw) if raw else None, dict(handler.headers))
         with self._lock:
             self.asked.append(asked)
-            answer = self._answer(asked)
+        answer = self._answer(asked)
         if answer is None:
             handler.close_connection = True
             handler.connection.close()

@@ -25,6 +25,7 @@ from flask import Flask
 
 from . import clock, config, log
 from .app import create_app
+from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
 from .services import deliveries, gateways, outbox, watch
@@ -41,15 +42,15 @@ _log = logging.getLogger("wa_admin.scheduler")
 Duty = Callable[[], object]
 
 
-def timetable(stop: Callable[[], bool], health_check_seconds: float) -> list[tuple[str, float, Duty]]:
+def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
     """Each duty: its name, the seconds between two runs, and what is run."""
     return [
-        ("deliveries.drain", 0.5, lambda: deliveries.drain(stop)),
         ("deliveries.settle_leases", 15, deliveries.settle_leases),
         ("deliveries.expire", 15, deliveries.expire),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.expire_codes", 2, watch.expire_codes),
         ("watch.reconnect_due", 5, watch.reconnect_due),
+        ("watch.look_for_lost_gateways", 3, watch.look_for_lost_gateways),
         ("watch.reconcile", health_check_seconds, watch.reconcile),
     ]
 
@@ -73,7 +74,7 @@ def run(app: Flask) -> None:
         with _leadership(settings.data_dir / "scheduler.lock"):
             leader = Leader(app)
             try:
-                leader.start(timetable(leader.is_stopping, settings.health_check_seconds))
+                leader.start(timetable(settings.health_check_seconds))
                 while True:
                     time.sleep(LOOK_UP_SECONDS)
             finally:
@@ -83,7 +84,7 @@ def run(app: Flask) -> None:
 
 
 class Leader:
-    """Runs the duties, each on a thread and in an application context of its own."""
+    """Runs the duties, each on a thread and in an application context of its own, and sends off couriers."""
 
     def __init__(self, app: Flask, lease_seconds: float = LEASE_SECONDS) -> None:
         self._app = app
@@ -93,6 +94,7 @@ class Leader:
             # a duty that is late runs late: the default drops it after one second
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        self._couriers = Couriers(app, self._run)
         self._is_stopping = False
         self._running: set[str] = set()
         self._failures: Counter[str] = Counter()  # in a row
@@ -109,21 +111,29 @@ class Leader:
                 self._run, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
             )
         self._scheduler.start()
+        self._couriers.start()
         _log.info("scheduler leads")
 
     def stop(self) -> None:
         """Begin nothing more, and let what is in flight finish."""
         self._is_stopping = True
         self._scheduler.shutdown(wait=False)
+        self._couriers.stop()
         deadline = time.monotonic() + FINISH_WITHIN_SECONDS
-        while self._running and time.monotonic() < deadline:
+        while self._is_busy() and time.monotonic() < deadline:
             time.sleep(0.02)
-        if self._running:
-            _log.warning("still busy after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
-            os._exit(1)  # threads that wait for a gateway would hold us up
+        if self._is_busy():
+            _log.warning("not finished after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
+            try:
+                self._couriers.abandon()
+            finally:
+                os._exit(1)  # threads that wait for a gateway would hold us up
         with self._app.app_context():
             gateways.close_all()
             db.engine.dispose()
+
+    def _is_busy(self) -> bool:
+        return bool(self._running) or not self._couriers.have_returned()
 
     def _run(self, name: str, duty: Duty) -> None:
         if self._is_stopping:

@@ -152,7 +152,6 @@ def upgrade() -> None:
         sa.Column("reconnect_attempts", sa.Integer(), nullable=False),
         sa.Column("reconnect_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_send_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("hook_checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("waiting_count", sa.Integer(), nullable=False),
         sa.Column("uncertain_count", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -288,6 +287,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("status = 'queued'"),
             postgresql_where=sa.text("status = 'queued'"),
         )
+        batch_op.create_index(
+            "ix_message_expiry",
+            ["valid_until"],
+            unique=False,
+            sqlite_where=sa.text("status = 'queued' AND valid_until IS NOT NULL"),
+            postgresql_where=sa.text("status = 'queued' AND valid_until IS NOT NULL"),
+        )
         batch_op.create_index("ix_message_list", ["workspace_id", "id"], unique=False)
         batch_op.create_index(
             "ix_message_oldest",
@@ -360,6 +366,11 @@ def downgrade() -> None:
             postgresql_where=sa.text("status IN ('queued', 'sending')"),
         )
         batch_op.drop_index("ix_message_list")
+        batch_op.drop_index(
+            "ix_message_expiry",
+            sqlite_where=sa.text("status = 'queued' AND valid_until IS NOT NULL"),
+            postgresql_where=sa.text("status = 'queued' AND valid_until IS NOT NULL"),
+        )
         batch_op.drop_index(
             "ix_message_due",
             sqlite_where=sa.text("status = 'queued'"),

@@ -8,33 +8,20 @@ from __future__ import annotations
 
 import math
 import ssl
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import httpcore
 import httpx
 
 from .addresses import is_forbidden, look_up
+from .deadline import seconds_left
 
 # Node, which Evolution runs on, hangs up an idle connection after 5 s. A send that meets the hang-up may
 # have left or not, so we let go first.
 IDLE_SECONDS = 2.0
 MOST_CONNECTIONS = 50
-
-_ends_at: ContextVar[float] = ContextVar("ends_at", default=math.inf)
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Everything that this thread does on a Transport inside is over by then, with a timeout if need be."""
-    token = _ends_at.set(time.monotonic() + seconds)
-    try:
-        yield
-    finally:
-        _ends_at.reset(token)
 
 
 class Transport(httpx.BaseTransport):
@@ -151,7 +138,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _left(timeout: float | None, late: type[httpcore.TimeoutException]) -> float:
-    left = min(_ends_at.get() - time.monotonic(), math.inf if timeout is None else timeout)
+    left = min(seconds_left(), math.inf if timeout is None else timeout)
     if left <= 0:
         raise late("the deadline has passed")
     return left

@@ -60,6 +60,12 @@ class Message(Base):
             postgresql_where=text("status = 'queued'"),
         ),
         Index(
+            "ix_message_expiry",
+            "valid_until",
+            sqlite_where=text("status = 'queued' AND valid_until IS NOT NULL"),
+            postgresql_where=text("status = 'queued' AND valid_until IS NOT NULL"),
+        ),
+        Index(
             "ix_message_oldest",
             "session_id",
             "id",

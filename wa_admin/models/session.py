@@ -167,7 +167,6 @@ class WhatsAppSession(Base):
     reconnect_attempts: Mapped[int] = mapped_column(default=0)
     reconnect_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    hook_checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     waiting_count: Mapped[int] = mapped_column(default=0)  # messages queued or sending
     uncertain_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[Moment]
@@ -229,13 +228,6 @@ class WhatsAppSession(Base):
     @classmethod
     def default(cls, workspace_id: int) -> WhatsAppSession | None:
         return db.session.scalar(select(cls).filter_by(workspace_id=workspace_id, is_default=True))
-
-    @classmethod
-    def named(cls, workspace_id: int, name: str) -> WhatsAppSession | None:
-        """By name (case does not matter) or by session_id."""
-        query = select(cls).filter_by(workspace_id=workspace_id)
-        found = db.session.scalar(query.filter_by(name_key=name.strip().casefold()))
-        return found or db.session.scalar(query.filter_by(session_id=name.strip()))
 
     @classmethod
     def of_workspace(cls, workspace_id: int) -> list[WhatsAppSession]:

@@ -12,15 +12,13 @@ per message, and then even an uncertain attempt can be made again: the same refe
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import and_, or_, select, update
 
 from .. import clock
-from ..app import settings
 from ..drivers.contract import (
     Attached,
     BadKey,
@@ -38,48 +36,38 @@ from ..models import (
     Message,
     MessageStatus,
     Outcome,
-    Reason,
-    Status,
     WhatsAppSession,
 )
-from ..models.message import WAITING
-from . import crash_points, gateways, progress
+from . import crash_points, due, gateways, progress
 
 ATTEMPTS = 8
+INTERRUPTED, INTERRUPTIONS = "interrupted", 3  # what breaks its own sending that often is for a person
 TRY_FOR = timedelta(hours=24)
 LEASE = timedelta(seconds=90)  # longer than any call to a gateway may take
-OFFLINE_RETRY = timedelta(seconds=15)  # the gateway says it is offline; the next check will tell us too
+OFFLINE_RETRY = timedelta(seconds=15)  # unless it comes back sooner: then `progress.release` lets it go
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
 
 
 def drain(stop: Callable[[], bool] = lambda: False) -> int:
-    """Hand over what is due, session by session in turn, until nothing is; how many attempts were made."""
+    """Hand over what is due, one after the other, until nothing is; how many attempts were made.
+
+    For the command line: the scheduler's `Couriers` let no session wait for another.
+    """
     attempts = 0
     while not stop():
-        due = sessions_with_work(clock.now())
-        made = sum(deliver_next(session_id) for session_id in due if not stop())
-        if not made:  # what is due waits behind an earlier message to the same recipient
+        now = clock.now()
+        ready = [work.session_id for work in due.plan(now) if work.at <= now]
+        made = sum(deliver_next(session_id) for session_id in ready if not stop())
+        if not made:
             break
         attempts += made
     return attempts
 
 
-def sessions_with_work(now: datetime) -> list[int]:
-    """Sessions that can send and have a message due."""
-    query = (
-        select(WhatsAppSession.id)
-        .where(_can_send(now))
-        .where(exists().where(Message.session_id == WhatsAppSession.id, _is_due(now)))
-        .order_by(WhatsAppSession.next_send_at)
-    )
-    with db.engine.connect() as connection:
-        return list(connection.scalars(query))
-
-
 def deliver_next(session_id: int) -> bool:
     """Claim the session's next due message and hand it over; False when there was none to claim."""
     crash_points.reach("before_claim")
-    claim = _claim(session_id, clock.now())
+    claim = _claim(session_id)
     if claim is None:
         return False
     crash_points.reach("after_claim")
@@ -88,6 +76,11 @@ def deliver_next(session_id: int) -> bool:
     except GatewayError as error:
         crash_points.reach("before_result")
         _record_failure(claim, error, clock.now())
+    except Exception:
+        with writing():  # a fault of ours: others must not wait for this message
+            if message := _claimed(claim, clock.now()):
+                _take_up(message, clock.now())
+        raise
     else:
         crash_points.reach("before_result")
         _record_sent(claim, provider_id, clock.now())
@@ -101,23 +94,36 @@ def settle_leases() -> int:
         query = select(Message).where(Message.status == MessageStatus.SENDING, Message.lease_until < now)
         left = list(db.session.scalars(query))
         for message in left:
-            _close_open_delivery(message, now)
-            _doubt(message, "interrupted", now)
+            _take_up(message, now)
     return len(left)
 
 
+def interrupt(session_ids: Collection[int]) -> None:
+    """Give up what is under way for these sessions, as if a crash had left it in the middle."""
+    now = clock.now()
+    with writing():
+        query = select(Message).where(
+            Message.status == MessageStatus.SENDING, Message.session_id.in_(session_ids)
+        )
+        for message in db.session.scalars(query).all():
+            _take_up(message, now)
+
+
 def expire() -> int:
-    """End what waited beyond its time."""
+    """End what waited beyond its time; how many there were, 500 at most."""
     now = clock.now()
     with writing():
         query = select(Message).where(
             Message.status == MessageStatus.QUEUED,
-            or_(Message.valid_until < now, and_(Message.attempts > 0, Message.queued_at < now - TRY_FOR)),
+            or_(Message.valid_until <= now, and_(Message.attempts > 0, Message.queued_at < now - TRY_FOR)),
         )
         over = list(db.session.scalars(query.limit(500)))
         for message in over:
-            progress.move(message, MessageStatus.EXPIRED, now)
-            message.error_code = message.error_code or "expired"
+            if _is_in_doubt(message):
+                progress.move(message, MessageStatus.UNCERTAIN, now)
+            else:
+                progress.move(message, MessageStatus.EXPIRED, now)
+                message.error_code = message.error_code or "expired"
     return len(over)
 
 
@@ -139,25 +145,19 @@ class Claim:
     reference: str
 
 
-def _claim(session_id: int, now: datetime) -> Claim | None:
-    """The next due message, oldest first per recipient; its attempt is committed here."""
+def _claim(session_id: int) -> Claim | None:
+    """The message that is due the longest, per recipient the oldest; its attempt is committed here."""
     with writing():
+        now = clock.now()  # not before we have the lock: the message may expire while we wait for it
         wa_session = db.session.scalar(
-            select(WhatsAppSession).where(WhatsAppSession.id == session_id, _can_send(now))
+            select(WhatsAppSession).where(WhatsAppSession.id == session_id, due.is_able(), due.is_paced(now))
         )
         if wa_session is None:
             return None
-        earlier = aliased(Message)
-        held_up = exists().where(
-            earlier.session_id == Message.session_id,
-            earlier.recipient == Message.recipient,
-            earlier.id < Message.id,
-            earlier.status.in_(WAITING),
-        )
         message = db.session.scalar(
             select(Message)
-            .where(Message.session_id == session_id, _is_due(now), ~held_up)
-            .order_by(Message.id)
+            .where(Message.session_id == session_id, due.may_leave(now), Message.next_at <= now)
+            .order_by(Message.next_at, Message.id)
             .limit(1)
         )
         if message is None:
@@ -168,9 +168,10 @@ def _claim(session_id: int, now: datetime) -> Claim | None:
         number = db.session.query(Delivery).filter_by(message_id=message.id).count() + 1
         delivery = Delivery(message_id=message.id, attempt=number, started_at=now)
         db.session.add(delivery)
-        pace = timedelta(seconds=settings().send_interval_seconds)
         db.session.execute(
-            update(WhatsAppSession).where(WhatsAppSession.id == session_id).values(next_send_at=now + pace)
+            update(WhatsAppSession)
+            .where(WhatsAppSession.id == session_id)
+            .values(next_send_at=now + due.pace())
         )
         db.session.flush()
         return Claim(
@@ -212,9 +213,9 @@ def _record_sent(claim: Claim, provider_id: str, now: datetime) -> None:
 
 def _record_failure(claim: Claim, error: GatewayError, now: datetime) -> None:
     """Each kind of failure has its place: see the table in the README."""
-    if isinstance(error, Unreachable | BadKey):
-        gateways.failed(claim.gateway_id, error, now)
     with writing():
+        if isinstance(error, Unreachable | BadKey):
+            gateways.failed(claim.gateway_id, error, now)
         message = _claimed(claim, now)
         if message is None:
             return
@@ -261,10 +262,17 @@ def _doubt(message: Message, code: str, now: datetime) -> None:
     message.error_code = code
     gateway = message.session.gateway if message.session else None
     can_ask_again = gateway is not None and "ids_in_advance" in gateway.capabilities.split(",")
-    if can_ask_again and code != OutcomeUnknown.code and message.attempts < ATTEMPTS:
+    most = INTERRUPTIONS if code == INTERRUPTED else ATTEMPTS
+    if can_ask_again and code != OutcomeUnknown.code and message.attempts < most:
         _later(message, now + timedelta(seconds=FIRST_RETRY_SECONDS * message.attempts), now)
     else:
         progress.move(message, MessageStatus.UNCERTAIN, now)
+
+
+def _is_in_doubt(message: Message) -> bool:
+    """It may have left, and would have been asked for again."""
+    last = select(Delivery.outcome).filter_by(message_id=message.id).order_by(Delivery.id.desc())
+    return db.session.scalar(last.limit(1)) == Outcome.UNCERTAIN
 
 
 def _claimed(claim: Claim, now: datetime) -> Message | None:
@@ -285,26 +293,9 @@ def _close(claim: Claim, outcome: Outcome, error: GatewayError | None, now: date
         delivery.error_code, delivery.error_detail = error.code, error.detail or None
 
 
-def _close_open_delivery(message: Message, now: datetime) -> None:
+def _take_up(message: Message, now: datetime) -> None:
+    """Its attempt was cut short, and nobody will record how it ended."""
     query = select(Delivery).filter_by(message_id=message.id, outcome=None)
     for delivery in db.session.scalars(query):
-        delivery.finished_at, delivery.outcome, delivery.error_code = now, Outcome.UNCERTAIN, "interrupted"
-
-
-def _can_send(now: datetime) -> ColumnElement[bool]:
-    """As WhatsAppSession.can_send, and its pace allows the next message."""
-    return and_(
-        WhatsAppSession.is_active,
-        WhatsAppSession.status == Status.CONNECTED,
-        or_(WhatsAppSession.reason.is_(None), WhatsAppSession.reason != Reason.GATEWAY_UNREACHABLE),
-        WhatsAppSession.paused_at.is_(None),
-        or_(WhatsAppSession.next_send_at.is_(None), WhatsAppSession.next_send_at <= now),
-    )
-
-
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(
-        Message.status == MessageStatus.QUEUED,
-        Message.next_at <= now,
-        or_(Message.valid_until.is_(None), Message.valid_until > now),
-    )
+        delivery.finished_at, delivery.outcome, delivery.error_code = now, Outcome.UNCERTAIN, INTERRUPTED
+    _doubt(message, INTERRUPTED, now)

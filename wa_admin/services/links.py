@@ -22,10 +22,14 @@ from ..drivers.contract import (
     Unreachable,
     Unsupported,
 )
+from ..drivers.deadline import deadline
 from ..extensions import writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import gateways, roster, session_fields, status, timeline
+
+PATIENCE_SECONDS = 10.0  # of somebody who pressed a button
+PAIRING_SECONDS = 20.0  # WhatsApp gives out a pairing code only some seconds after the first QR code
 
 _log = logging.getLogger(__name__)
 
@@ -85,6 +89,7 @@ def pairing_code(workspace_id: int, id: int, phone_number: str, *, actor: str) -
     wa_session = _begin(workspace_id, id, actor, keep_codes=True)
     with asking(wa_session) as driver:
         _make_known(wa_session, driver)
+    with asking(wa_session, PAIRING_SECONDS) as driver:
         answer = driver.pair(wa_session.session_id, number)
     return _take(wa_session, answer)
 
@@ -174,10 +179,14 @@ def follow(wa_session: WhatsAppSession, *, actor: str) -> None:
 
 
 @contextmanager
-def asking(wa_session: WhatsAppSession) -> Iterator[Driver]:
-    """The driver of a session; what the gateway refuses is put on record. Raises GatewayRefused."""
+def asking(wa_session: WhatsAppSession, seconds: float = PATIENCE_SECONDS) -> Iterator[Driver]:
+    """The driver of a session, for `seconds` in all; what the gateway refuses is put on record.
+
+    Raises GatewayRefused.
+    """
     try:
-        yield gateways.driver(wa_session.gateway)
+        with deadline(seconds):
+            yield gateways.driver(wa_session.gateway)
     except GatewayError as error:
         _record(wa_session, error)
         raise gateways.GatewayRefused(error) from error

@@ -10,12 +10,16 @@ from typing import Any, cast
 
 from sqlalchemy import Column, Table, bindparam, select, update
 
+from ..drivers.contract import BadKey, NotConnected, Unlicensed, Unreachable
 from ..extensions import db
 from ..models import Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
 from . import stats, timeline
 
 _SESSION = cast(Table, WhatsAppSession.__table__)
+_MESSAGE = cast(Table, Message.__table__)
+# why a message waits that is not to blame itself
+AWAY = [error.code for error in (Unreachable, NotConnected, BadKey, Unlicensed)]
 
 
 def move(message: Message, status: MessageStatus, now: datetime) -> None:
@@ -101,6 +105,13 @@ def apply_early_receipts(message: Message) -> None:
 def _after_sending(message: Message, at: datetime) -> datetime:
     """WhatsApp tells whole seconds, so a quick receipt seems older than the sending it answers."""
     return max(at, message.sent_at or message.created_at)
+
+
+def release(session_id: int, now: datetime) -> None:
+    """The session is back: what waits for nothing else may leave at once."""
+    back = (_MESSAGE.c.session_id == session_id) & (_MESSAGE.c.status == MessageStatus.QUEUED)
+    waits = (_MESSAGE.c.next_at > now) & _MESSAGE.c.error_code.in_(AWAY)
+    db.session.execute(update(_MESSAGE).where(back, waits).values(next_at=now))
 
 
 def count_waiting(session_id: int, change: int) -> None:

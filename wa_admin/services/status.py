@@ -13,7 +13,7 @@ from ..app import vault
 from ..drivers.contract import Code, State
 from ..extensions import db
 from ..models import NEEDS_A_LINK, NEEDS_A_PERSON, Reason, Status, WhatsAppSession
-from . import timeline
+from . import progress, timeline
 
 DEFAULT_CODE_SECONDS = 45  # Evolution says nothing of a code's life; it replaces one after 45 s
 
@@ -38,7 +38,10 @@ def move(
         wa_session.linked_at = None
     if status != wa_session.status:
         wa_session.status_at = now
+    was_away = not wa_session.is_connected
     wa_session.status, wa_session.reason, wa_session.updated_at = status, reason, now
+    if was_away and wa_session.is_connected:
+        progress.release(wa_session.id, now)
     timeline.record(
         wa_session,
         "status",

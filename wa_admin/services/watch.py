@@ -47,6 +47,13 @@ def reconcile() -> None:
     _look_for_silence(clock.now())
 
 
+def look_for_lost_gateways() -> None:
+    """Ask those that did not answer, so that nothing waits longer for one than it is away."""
+    lost = select(Gateway).where(Gateway.failure.in_([Unreachable.code, TimedOut.code]))
+    for gateway in db.session.scalars(lost.order_by(Gateway.id)).all():
+        _reconcile_gateway(gateway)
+
+
 def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
     """Ask the gateway for this session's state now. Raises GatewayError."""
     id, rev = wa_session.id, wa_session.rev
@@ -88,6 +95,13 @@ def expire_codes() -> None:
         if _is_overdue(wa_session, now):
             with writing():
                 _end_waiting(db.session.get(WhatsAppSession, wa_session.id), now)
+
+
+def is_in_order(installed: Webhook | None, url: str, driver: Driver) -> bool:
+    """Whether this webhook brings us every event that the driver reads."""
+    if installed is None or not installed.is_enabled or installed.url != url:
+        return False
+    return not installed.events or installed.events >= driver.hook_events  # none named means all
 
 
 def _reconcile_gateway(gateway: Gateway) -> None:
@@ -140,7 +154,7 @@ def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
     url = gateways.hook_url(wa_session.gateway)
     try:
         installed = driver.webhook(wa_session.session_id)
-        if not _is_in_order(installed, url, driver):
+        if not is_in_order(installed, url, driver):
             driver.set_webhook(wa_session.session_id, url)
             with writing():
                 timeline.record(
@@ -148,12 +162,6 @@ def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
                 )
     except InstanceNotFound:
         return
-
-
-def _is_in_order(installed: Webhook | None, url: str, driver: Driver) -> bool:
-    if installed is None or not installed.is_enabled or installed.url != url:
-        return False
-    return not installed.events or installed.events >= driver.hook_events  # none named means all
 
 
 def _lost(wa_session: WhatsAppSession) -> str | None:

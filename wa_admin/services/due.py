@@ -1,0 +1,103 @@
+"""Which messages may leave, and when: only reads. `deliveries` claims by the same rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from ..app import settings
+from ..extensions import db
+from ..models import Message, MessageStatus, Reason, Status, WhatsAppSession
+from ..models.message import WAITING
+from ..models.types import Word
+
+# spelled out in the statement: SQLite finds no partial index for a list of parameters
+_OPEN = bindparam("open", sorted(WAITING), Word(MessageStatus), expanding=True, literal_execute=True)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A session has a message that may leave at this moment, or could have left since."""
+
+    session_id: int
+    gateway_id: int
+    at: datetime
+
+
+def plan(now: datetime) -> list[Work]:
+    """The next message of every session that can send, the longest due first."""
+    next_at = (
+        select(Message.next_at)
+        .where(Message.session_id == WhatsAppSession.id, may_leave(now), Message.next_at.is_not(None))
+        .order_by(Message.next_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(
+        WhatsAppSession.id, WhatsAppSession.gateway_id, WhatsAppSession.next_send_at, next_at
+    ).where(is_able())
+    with db.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    found = [
+        Work(id, gateway_id, max(_believed(paced_at, now) or at, at))
+        for id, gateway_id, paced_at, at in rows
+        if at is not None
+    ]
+    return sorted(found, key=lambda work: work.at)
+
+
+def next_expiry() -> datetime | None:
+    """When the next waiting message will have waited for too long."""
+    with db.engine.connect() as connection:
+        return connection.scalar(
+            select(func.min(Message.valid_until)).where(
+                Message.status == MessageStatus.QUEUED, Message.valid_until.is_not(None)
+            )
+        )
+
+
+def is_able() -> ColumnElement[bool]:
+    """As WhatsAppSession.can_send."""
+    return and_(
+        WhatsAppSession.is_active,
+        WhatsAppSession.status == Status.CONNECTED,
+        or_(WhatsAppSession.reason.is_(None), WhatsAppSession.reason != Reason.GATEWAY_UNREACHABLE),
+        WhatsAppSession.paused_at.is_(None),
+    )
+
+
+def is_paced(now: datetime) -> ColumnElement[bool]:
+    """Its pace allows the next message."""
+    paced_at = WhatsAppSession.next_send_at
+    return or_(paced_at.is_(None), paced_at <= now, paced_at > _latest_pace(now))
+
+
+def may_leave(now: datetime) -> ColumnElement[bool]:
+    """Waits, is still wanted, and nothing earlier to the same recipient is on its way."""
+    earlier = aliased(Message)
+    return and_(
+        Message.status == MessageStatus.QUEUED,
+        or_(Message.valid_until.is_(None), Message.valid_until > now),
+        ~exists().where(
+            earlier.session_id == Message.session_id,
+            earlier.recipient == Message.recipient,
+            earlier.id < Message.id,
+            earlier.status.in_(_OPEN),
+        ),
+    )
+
+
+def pace() -> timedelta:
+    return timedelta(seconds=settings().send_interval_seconds)
+
+
+def _believed(paced_at: datetime | None, now: datetime) -> datetime | None:
+    return None if paced_at is None or paced_at > _latest_pace(now) else paced_at
+
+
+def _latest_pace(now: datetime) -> datetime:
+    """A later one was written before the clock was set back, and must not hold up the session."""
+    return now + pace() + timedelta(seconds=1)
