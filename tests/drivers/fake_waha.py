@@ -282,7 +282,9 @@ class FakeWaha(FakeGateway):
         data = {"PASSKEY_REQUIRED": CHALLENGE, "PASSKEY_CONFIRMATION_REQUIRED": {"code": "1234"}}.get(
             word, {}
         )
-        self.event(line, "session.status", {"name": line.instance, "status": word, "data": data})
+        line.more["words"] = [*line.more.get("words", []), {"status": word, "timestamp": 1780000000000}][-3:]
+        payload = {"name": line.instance, "status": word, "statuses": line.more["words"], "data": data}
+        self.event(line, "session.status", payload)
 
     def on_message(self, line: Line, sender: str, text: str) -> None:
         who = f"{sender}@c.us"

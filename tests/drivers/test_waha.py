@@ -516,6 +516,8 @@ def test_numbers_are_checked_by_digits(gateway, driver, linked):
         ("working", "connected", None),
         ("scan_qr_code", "qr_pending", None),
         ("failed_after_six_codes", "disconnected", "qr_expired"),
+        ("failed_after_unlinking", "disconnected", "logged_out"),
+        ("failed_for_another_reason", "disconnected", None),
         ("passkey_confirmation", "connecting", "passkey_required"),
     ],
 )

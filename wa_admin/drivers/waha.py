@@ -276,6 +276,8 @@ class Waha(Driver):
 
     def _state(self, instance: str, session: dict[str, Any]) -> State:
         state = state_of(session)
+        if state.word == "FAILED" and state.number is None and instance in self._seen:
+            return replace(state, reason="qr_expired")  # its codes have run out
         if state.word != "PASSKEY_CONFIRMATION_REQUIRED":
             return state
         said = _need_object(self._of_passkey("GET", path_to("auth/passkey/confirmation", instance)))
@@ -283,7 +285,8 @@ class Waha(Driver):
 
     def _code_of(self, instance: str, session: dict[str, Any]) -> Code | State:
         if session.get("status") != "SCAN_QR_CODE":  # to ask then would only wait
-            self._seen.pop(instance, None)
+            if session.get("status") != "FAILED":
+                self._seen.pop(instance, None)
             return self._state(instance, session)
         path = path_to("auth/qr", instance)
         try:

@@ -50,12 +50,13 @@ def read(body: bytes) -> list[Seen]:
 
 
 def state_of(said: dict[str, Any]) -> State:
-    """From a session as WAHA describes it. A word that is unknown or missing yields no status."""
+    """From a session as WAHA describes it, or a session.status. A word that is unknown or missing yields no
+    status."""
     word, me = text_of(said, "status") or "", object_of(said.get("me"))
     number = number_of(jid_of(text_of(me, "id") or ""))
     return State(
         status=STATUS.get(word),
-        reason=_reason(word, is_linked=number is not None),
+        reason=_reason(word, _words_of(said), is_linked=number is not None),
         word=word,
         number=number,
         profile_name=text_of(me, "pushName"),
@@ -97,14 +98,22 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return said
 
 
-def _reason(word: str, *, is_linked: bool) -> str | None:
+def _words_of(said: dict[str, Any]) -> list[Any]:
+    """The last three states, the present one included; only events hold them."""
+    found = said.get("statuses")
+    return [object_of(one).get("status") for one in found] if isinstance(found, list) else []
+
+
+def _reason(word: str, words: list[Any], *, is_linked: bool) -> str | None:
     if word.startswith("PASSKEY"):
         return "passkey_required"
     if word == "STOPPED":
         return "stopped" if is_linked else None
-    if word == "FAILED" and not is_linked:
+    if word != "FAILED" or is_linked:
+        return None
+    if words[-2:-1] == ["SCAN_QR_CODE"]:
         return "qr_expired"  # six codes, then it gives up
-    return None
+    return "logged_out" if "WORKING" in words else None
 
 
 def _states(envelope: Envelope) -> Iterator[Seen]:
