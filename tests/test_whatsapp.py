@@ -140,6 +140,24 @@ def test_a_wait_without_end_is_refused_before_anything_is_sent(app, connected, f
     assert caught.value.field == field and db.session.query(Message).count() == 0
 
 
+@pytest.mark.parametrize("odd", [None, 1, b"support_line", ["support_line"]])
+def test_a_session_is_named_by_text(app, connected, odd):
+    for ask in (
+        whatsapp.get_session_status,
+        whatsapp.is_session_connected,
+        whatsapp.start_whatsapp_session,
+    ):
+        with pytest.raises(whatsapp.Refused, match="as text"):
+            ask(odd)
+
+
+@pytest.mark.parametrize("odd", [5, b"order-1", ("order", 1)])
+def test_a_key_is_text(app, connected, odd):
+    with pytest.raises(whatsapp.Refused, match="as text") as caught:
+        whatsapp.send_whatsapp_message("081299998888", "x", key=odd)
+    assert caught.value.code == "key_bad"
+
+
 def test_a_name_that_fits_two_sessions_is_refused(panel, make_session):
     make_session("Support", session_id="one")
     make_session("Other", session_id="support")
@@ -160,7 +178,7 @@ def test_a_name_may_hold_what_an_address_may_not(panel, make_session, name):
     assert panel.session(name).name == name
 
 
-@pytest.mark.parametrize("name", ["", " ", "nobody", "../list", "-"])
+@pytest.mark.parametrize("name", ["", " ", "nobody", "../list", "-", "\ud800", "\x00"])
 def test_a_session_that_is_not_there_is_unknown(panel, connected, name):
     with pytest.raises(whatsapp.UnknownSession):
         panel.session(name)

@@ -58,9 +58,12 @@ class Text(_Coded, fields.String):
             raise wrong("empty")
         if len(text) > self.longest:
             raise wrong("too_long")
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text if letter not in self.allowed):
+        if not text.isprintable() and any(map(self._is_bad, text)):
             raise wrong("bad_characters")
         return text
+
+    def _is_bad(self, letter: str) -> bool:
+        return unicodedata.category(letter) in ("Cc", "Cs") and letter not in self.allowed
 
 
 class Choice(_Coded, fields.String):

@@ -30,6 +30,7 @@ from .errors import (
     UnknownSession,
     WhatsAppError,
     finite,
+    is_text,
 )
 from .values import Fault, SentMessage, Session, SessionStatus
 
@@ -84,6 +85,8 @@ def send_whatsapp_message(
     `valid_for_seconds` have passed. The same `key` (1 to 255 printable ASCII characters) sends once, however
     often it is called in 30 days. Raises WhatsAppError.
     """
+    if key is not None:
+        is_text(key, "key", code="key_bad")
     finite(wait_seconds, "wait_seconds")
     if valid_for_seconds is not None:
         finite(valid_for_seconds, "valid_for_seconds")
@@ -119,6 +122,7 @@ def start_whatsapp_session(session_id: str) -> SessionStatus:
     """
     from .linking import follow
 
+    is_text(session_id, "session_id")
     panel = _panel()
     panel.connect(session_id)
     return follow(lambda: panel.look_again(session_id), lambda: panel.link_code(session_id)).status
@@ -148,11 +152,13 @@ def get_active_session_ids() -> list[str]:
 
 def is_session_connected(session_id: str) -> bool:
     """Whether a message would leave now. Raises UnknownSession when there is none."""
+    is_text(session_id, "session_id")
     return _panel().session(session_id).is_connected
 
 
 def get_session_status(name: str) -> SessionStatus:
     """How the session of that name (or session_id) is. Raises UnknownSession when there is none."""
+    is_text(name, "name")
     return _panel().session(name).status
 
 

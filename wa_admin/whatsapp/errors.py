@@ -100,6 +100,12 @@ def finite(seconds: float, field: str) -> None:
         raise Refused("Give a number of seconds that ends some day.", code="out_of_range", field=field)
 
 
+def is_text(value: str, field: str, *, code: str = "wrong_type") -> None:
+    """Raises Refused unless it is."""
+    if not isinstance(value, str):
+        raise Refused(f"Give the {field} as text.", code=code, field=field)
+
+
 def refused(status: int, code: str, sentence: str, field: str | None = None) -> WhatsAppError:
     """The member of the family for a refusal of the panel, whichever way it came."""
     family = _BY_CODE.get(code) or _BY_STATUS.get(status) or _BY_FIELD.get(field or "", Refused)

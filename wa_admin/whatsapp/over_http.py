@@ -211,4 +211,4 @@ def _fit_for_a_header(key: str) -> str:
 
 def _in_path(name: str) -> str:
     """A name may hold spaces and slashes (`Totale Bot`); the empty one must still reach the right route."""
-    return quote(name.strip(), safe="") or "-"
+    return quote(name.strip(), safe="", errors="replace") or "-"
