@@ -46,6 +46,12 @@ def test_what_is_installed_as_it_should_be_is_ok(stub, run, connected):
     assert (level["Webhook"], level["Support line"]) == ("ok", "ok")
 
 
+def test_a_webhook_that_lacks_events_is_found(stub, run, connected):
+    url = gateways.hook_url(gateways.of_workspace())
+    stub.webhook = {"enabled": True, "url": url, "events": ["QRCODE_UPDATED"], "webhookByEvents": False}
+    assert levels(run)[0]["Webhook"] == "bad"
+
+
 def test_the_secret_of_the_webhook_is_not_printed(stub, run, connected):
     secret = gateways.hook_url(gateways.of_workspace()).rsplit("/", 1)[1]
     assert secret not in run("doctor").output

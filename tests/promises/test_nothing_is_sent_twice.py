@@ -15,7 +15,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus
 from wa_admin.services import deliveries, gateways, outbox
 
-KILLS = 3
+KILLS = 2  # after the third a person is asked
 DRAIN = """
 from wa_admin import create_app
 from wa_admin.services import deliveries

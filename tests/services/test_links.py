@@ -1,3 +1,6 @@
+import threading
+import time
+
 import pytest
 
 from wa_admin.drivers.contract import State, StateSeen
@@ -35,6 +38,27 @@ def test_a_gateway_that_is_down_is_said_in_words(app):
     with pytest.raises(gateways.GatewayRefused, match="gateway cannot be reached"):
         links.link(1, wa_session.id, actor="cli")
     assert roster.find(1, wa_session.id).look == Look.GATEWAY_UNREACHABLE
+
+
+def test_a_gateway_that_hangs_is_not_waited_for_longer_than_a_person_would(stub, app):
+    hangs = threading.Event()
+    stub.script["create"] = lambda _: (hangs.wait(5), (200, {}))[1]
+    wa_session, began = create(), time.monotonic()
+    refused = pytest.raises(gateways.GatewayRefused, match="did not answer in time. Try again")
+    with refused, links.asking(wa_session, seconds=0.5) as driver:
+        driver.create(wa_session.session_id)
+    hangs.set()
+    assert time.monotonic() - began < 2
+    assert links.PATIENCE_SECONDS <= 10
+
+
+def test_one_deadline_holds_for_all_calls_of_a_click(stub, app):
+    stub.script["connectionState"] = lambda _: (time.sleep(0.3), (200, {"instance": {"state": "open"}}))[1]
+    wa_session, began = create(), time.monotonic()
+    with pytest.raises(gateways.GatewayRefused), links.asking(wa_session, seconds=0.5) as driver:
+        for _ in range(10):
+            driver.state(wa_session.session_id)
+    assert time.monotonic() - began < 1.5
 
 
 def test_what_an_event_told_while_we_asked_is_kept(stub, app):

@@ -7,7 +7,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import DailyCount, Message, MessageStatus, Outcome, Reason, Status
 from wa_admin.phone import BadNumber
 from wa_admin.refusal import Refusal
-from wa_admin.services import deliveries, gateways, outbox, progress, stats
+from wa_admin.services import deliveries, due, gateways, outbox, progress, stats
 from wa_admin.services.attachments import NewAttachment
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -231,6 +231,55 @@ def test_a_message_expires_when_its_time_runs_out(stub, connected):
     assert deliveries.drain() == 0
     assert deliveries.expire() == 1
     assert fresh(message).status == MessageStatus.EXPIRED
+
+
+def test_a_message_is_never_sent_after_its_time(stub, connected):
+    message = send(valid_for_seconds=60)
+    with writing():
+        message.valid_until = clock.now()
+    assert not deliveries.deliver_next(connected.id)
+    assert stub.texts == []
+
+
+def test_what_may_have_left_is_not_called_expired(stub, connected):
+    stub.script["sendText"] = [None]
+    message = send(valid_for_seconds=60)
+    deliveries.drain()
+    with writing():
+        db.session.get_one(Message, message.id).valid_until = clock.now()
+    deliveries.expire()
+    assert fresh(message).status == MessageStatus.UNCERTAIN
+
+
+def test_what_breaks_its_own_sending_three_times_is_for_a_person(connected, make_message):
+    broken = make_message(connected, reference="•")  # no header can carry this
+    for _ in range(3):
+        with pytest.raises(UnicodeEncodeError):
+            deliveries.deliver_next(connected.id)
+        _let_time_pass(broken)
+    assert fresh(broken).status == MessageStatus.UNCERTAIN
+
+
+def test_a_pace_from_before_the_clock_was_set_back_holds_up_nothing(stub, connected):
+    with writing():
+        connected.next_send_at = clock.now() + timedelta(hours=1)
+    send()
+    assert deliveries.drain() == 1
+
+
+def test_each_question_about_the_queue_has_its_index(connected, on_statement):
+    asked = []
+    on_statement(lambda _connection, _cursor, statement, given, *_: asked.append((statement, given)))
+    due.plan(clock.now())
+    due.next_expiry()
+    deliveries.deliver_next(connected.id)
+    asked = [(text, given) for text, given in asked if "FROM message" in text]
+    raw = db.engine.raw_connection()
+    steps = [row[3] for one in asked for row in raw.execute("EXPLAIN QUERY PLAN " + one[0], one[1])]
+    raw.close()
+    assert not [step for step in steps if step.startswith("SCAN message") or "TEMP B-TREE" in step]
+    assert sum("ix_message_open" in step for step in steps) == 2
+    assert sum("ix_message_expiry" in step for step in steps) == 1
 
 
 def test_what_a_crash_left_in_the_middle_is_taken_up(connected, make_message):

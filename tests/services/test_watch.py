@@ -94,6 +94,26 @@ def test_a_gateway_that_is_back_brings_its_sessions_back(stub, connected):
     assert lines("gateway_back") == 1
 
 
+def test_only_a_gateway_that_was_lost_is_looked_for(stub, connected):
+    watch.look_for_lost_gateways()
+    assert stub.asked == []
+    gateways.failed(connected.gateway_id, Unreachable(), clock.now())
+    watch.look_for_lost_gateways()
+    assert connected.look == Look.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("code", "is_released"), [("gateway_unreachable", True), ("not_connected", True), ("rate_limited", False)]
+)
+def test_a_session_that_is_back_releases_what_waited_for_it(stub, connected, make_message, code, is_released):
+    later = clock.now() + timedelta(minutes=5)
+    message = make_message(connected, next_at=later, error_code=code)
+    gateways.failed(connected.gateway_id, Unreachable(), clock.now())
+    watch.reconcile()
+    db.session.refresh(message)
+    assert (message.next_at < later) == is_released
+
+
 def test_garbage_turns_no_light(stub, connected):
     stub.script["connectionState"] = [(200, {"instance": {"state": "dancing"}})]
     watch.reconcile()
