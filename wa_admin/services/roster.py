@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
+from sqlalchemy.orm import lazyload
 
 from .. import plain
 from ..extensions import db
@@ -14,6 +15,13 @@ from ..refusal import Refusal
 
 AUTO = "auto"  # in the place of a session's name
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+
+# for every message: built once, and without the gateway, which only the delivery needs
+_DEFAULT_TO_SEND_FROM = (
+    select(WhatsAppSession)
+    .where(WhatsAppSession.workspace_id == bindparam("workspace_id"), WhatsAppSession.is_default)
+    .options(lazyload(WhatsAppSession.gateway))
+)
 
 
 class SessionNotFound(Refusal):
@@ -103,12 +111,16 @@ def to_send_from(workspace_id: int, name: str | int | None) -> WhatsAppSession:
     if name == AUTO:
         found = _least_busy(workspace_id) or default(workspace_id)
     else:
-        found = default(workspace_id) if name is None else _named(workspace_id, name)
+        found = _default_to_send_from(workspace_id) if name is None else _named(workspace_id, name)
     if found is None:
         raise NoSession
     if not found.is_active:
         raise SessionInactive(found, [other.name for other in listed(workspace_id) if other.is_active])
     return found
+
+
+def _default_to_send_from(workspace_id: int) -> WhatsAppSession | None:
+    return db.session.scalar(_DEFAULT_TO_SEND_FROM, {"workspace_id": workspace_id})
 
 
 def _named(workspace_id: int, name: str | int) -> WhatsAppSession | None:
