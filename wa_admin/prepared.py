@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Dialect, Engine, Select
+from sqlalchemy import Connection, Dialect, Engine, Select
 
 Convert = Callable[[Any], Any] | None
 
@@ -30,15 +30,19 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
-    def first(self, engine: Engine, **parameters: Any) -> list[Any] | None:
-        """The first row, its values as the columns' types give them; None when there is none."""
+    def first(self, on: Engine | Connection, **parameters: Any) -> list[Any] | None:
+        """The first row, its values as the columns' types give them; None when there is none.
+
+        On an engine outside of any transaction, on a connection inside of its own.
+        """
+        engine = on.engine
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
         values = compiled.constants | {
             name: value if (bind := compiled.binders[name]) is None else bind(value)
             for name, value in parameters.items()
         }
         given = values if compiled.names is None else [values[name] for name in compiled.names]
-        connection = engine.raw_connection()
+        connection = engine.raw_connection() if on is engine else cast("Connection", on).connection
         try:
             cursor = connection.cursor()
             for listener in engine.dispatch.before_cursor_execute:  # who counts queries counts this one too
@@ -47,7 +51,8 @@ class Prepared:
             row = cursor.fetchone()
             cursor.close()
         finally:
-            connection.close()
+            if on is engine:
+                connection.close()
         if row is None:
             return None
         return [

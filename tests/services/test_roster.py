@@ -1,6 +1,6 @@
 import pytest
 
-from wa_admin.extensions import writing
+from wa_admin.extensions import db, writing
 from wa_admin.services import outbox, roster, sessions
 
 
@@ -58,3 +58,20 @@ def test_an_inactive_session_refuses_to_send(connected):
         connected.is_active = False
     with pytest.raises(roster.SessionInactive, match="switched off"):
         outbox.send(1, "0812-9999-8888", "Halo", source="cli")
+
+
+def test_the_default_one_is_whole_whether_it_was_known_before_or_not(connected):
+    db.session.expunge_all()
+    for _ in range(2):
+        with writing():
+            found = roster.to_send_from(1, None)
+            assert (found.id, found.name, found.linked_number) == (1, "Support line", "6281234567890")
+            assert found.gateway.kind == "bundled"
+
+
+def test_a_default_that_is_changed_in_this_transaction_is_seen(connected, make_session):
+    other = make_session("Other")
+    with writing():
+        db.session.execute(db.text(f"UPDATE whatsapp_session SET is_default = 0 WHERE id = {connected.id}"))
+        db.session.execute(db.text(f"UPDATE whatsapp_session SET is_default = 1 WHERE id = {other.id}"))
+        assert roster.to_send_from(1, None).name == "Other"

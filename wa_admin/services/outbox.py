@@ -33,6 +33,7 @@ KEY_LENGTH = 255
 LONGEST_VALIDITY_SECONDS = 30 * 86400
 
 _MESSAGE = cast(Table, Message.__table__)
+_INSERT = insert(_MESSAGE)
 # what a message has not met yet
 _NOT_YET = {column.key: None for column in _MESSAGE.c if column.nullable} | {"attempts": 0, "rev": 1}
 
@@ -126,7 +127,7 @@ def _stored(wa_session: WhatsAppSession, attachment: Attachment | None, **values
         db.session.flush()
     attachment_id = attachment.id if attachment else None
     values = _NOT_YET | values | {"session_id": wa_session.id, "attachment_id": attachment_id}
-    inserted: Any = db.session.connection().execute(insert(_MESSAGE), values)
+    inserted: Any = db.session.connection().execute(_INSERT, values)
     message = Message(id=inserted.inserted_primary_key.id, **values)
     make_transient_to_detached(message)
     db.session.add(message)

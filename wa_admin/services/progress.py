@@ -6,9 +6,10 @@ All of it runs inside the caller's transaction.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Column, Table, bindparam, select, update
+from sqlalchemy import Column, Table, Update, bindparam, select, update
 
 from ..drivers.contract import BadKey, NotConnected, Unlicensed, Unreachable
 from ..extensions import db
@@ -122,6 +123,11 @@ def count_waiting(session_id: int, change: int) -> None:
 def _bump(session_id: int, counter: Column[Any], change: int) -> None:
     """In the table, not in the entity: an entity costs more than the message it counts."""
     if change:
-        by_id = update(_SESSION).where(_SESSION.c.id == bindparam("of"))
-        values = {counter: counter + bindparam("change")}
-        db.session.connection().execute(by_id.values(values), {"of": session_id, "change": change})
+        db.session.connection().execute(_bumping(counter), {"of": session_id, "change": change})
+
+
+@cache
+def _bumping(counter: Column[Any]) -> Update:
+    """Built once: every message counts."""
+    by_id = update(_SESSION).where(_SESSION.c.id == bindparam("of"))
+    return by_id.values({counter: counter + bindparam("change")})

@@ -6,21 +6,24 @@ import re
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import bindparam, or_, select
-from sqlalchemy.orm import lazyload
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.util import identity_key
 
 from .. import plain
 from ..extensions import db
 from ..models import WhatsAppSession
+from ..prepared import Prepared
 from ..refusal import Refusal
 
 AUTO = "auto"  # in the place of a session's name
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
-# for every message: built once, and without the gateway, which only the delivery needs
-_DEFAULT_TO_SEND_FROM = (
-    select(WhatsAppSession)
-    .where(WhatsAppSession.workspace_id == bindparam("workspace_id"), WhatsAppSession.is_default)
-    .options(lazyload(WhatsAppSession.gateway))
+# for every message: what the message and its answer need; the rest is read when somebody asks for it
+_COLUMNS = (WhatsAppSession.id, WhatsAppSession.name, WhatsAppSession.session_id, WhatsAppSession.is_active)
+_DEFAULT = Prepared(
+    select(*_COLUMNS).where(
+        WhatsAppSession.workspace_id == bindparam("workspace_id"), WhatsAppSession.is_default
+    )
 )
 
 
@@ -120,7 +123,16 @@ def to_send_from(workspace_id: int, name: str | int | None) -> WhatsAppSession:
 
 
 def _default_to_send_from(workspace_id: int) -> WhatsAppSession | None:
-    return db.session.scalar(_DEFAULT_TO_SEND_FROM, {"workspace_id": workspace_id})
+    row = _DEFAULT.first(db.session.connection(), workspace_id=workspace_id)
+    if row is None:
+        return None
+    known = db.session.identity_map.get(identity_key(WhatsAppSession, row[0]))
+    if known is not None:
+        return known
+    found = WhatsAppSession(**{column.key: value for column, value in zip(_COLUMNS, row, strict=True)})
+    make_transient_to_detached(found)
+    db.session.add(found)
+    return found
 
 
 def _named(workspace_id: int, name: str | int) -> WhatsAppSession | None:
