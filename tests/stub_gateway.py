@@ -6,6 +6,7 @@ import json
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -90,8 +91,9 @@ class StubGateway:
         headers = {"Content-Type": "application/json", **(more[0] if more else {})}
         for name, value in {**headers, "Content-Length": str(len(content))}.items():
             handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(content)
+        with suppress(BrokenPipeError):  # who asked did not wait for the answer
+            handler.end_headers()
+            handler.wfile.write(content)
 
     def _answer(self, asked: Asked) -> Answer | None:
         parts = [part for part in asked.path.split("/") if part]

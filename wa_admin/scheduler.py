@@ -123,7 +123,8 @@ class Leader:
         while self._is_busy() and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._is_busy():
-            _log.warning("not finished after %d s: %s", FINISH_WITHIN_SECONDS, ", ".join(self._running))
+            duties = ", ".join(self._running) or "messages that gateways have not answered"
+            _log.warning("not finished after %d s: %s", FINISH_WITHIN_SECONDS, duties)
             try:
                 self._couriers.abandon()
             finally:
