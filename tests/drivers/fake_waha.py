@@ -34,7 +34,7 @@ class FakeWaha(FakeGateway):
     kind = "waha"
     acts: ClassVar[tuple[str, ...]] = (*ACTS, "expire", "ask_passkey")
     version = "2026.7.1"
-    engine = "NOWEB"
+    engine = "GOWS"  # the one that can all
 
     def __init__(self, port: int = 0, hook_url: str | None = None) -> None:
         super().__init__(port, hook_url)

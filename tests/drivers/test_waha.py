@@ -275,6 +275,8 @@ def test_only_gows_can_finish_a_passkey(gateway, driver):
     gateway.engine = "NOWEB"
     driver.version()
     assert "passkey" not in driver.offers()
+    with pytest.raises(Unsupported, match="GOWS"):
+        driver.confirm_passkey("main")
 
 
 def test_stopping_keeps_the_login(driver, linked):

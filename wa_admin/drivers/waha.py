@@ -35,6 +35,7 @@ from .contract import (
     Remote,
     Seen,
     State,
+    Unsupported,
     Webhook,
 )
 from .evolution_events import PERSON, text_of
@@ -269,6 +270,8 @@ class Waha(Driver):
         return answer
 
     def _of_passkey(self, method: str, path: str, **more: Any) -> Any:
+        if self._engine not in ("GOWS", ""):
+            raise Unsupported("of WAHA's engines only GOWS can finish a link with a passkey")
         try:
             return self._do(method, path, seconds=self.read_seconds, **more).body
         except NotConnected as error:
@@ -280,8 +283,11 @@ class Waha(Driver):
             return replace(state, reason="qr_expired")  # its codes have run out
         if state.word != "PASSKEY_CONFIRMATION_REQUIRED":
             return state
-        said = _need_object(self._of_passkey("GET", path_to("auth/passkey/confirmation", instance)))
-        return replace(state, passkey_code=text_of(said, "code"))
+        try:
+            said = self._of_passkey("GET", path_to("auth/passkey/confirmation", instance))
+        except (Rejected, Unsupported):  # over since we looked
+            return state
+        return replace(state, passkey_code=text_of(_need_object(said), "code"))
 
     def _code_of(self, instance: str, session: dict[str, Any]) -> Code | State:
         if session.get("status") != "SCAN_QR_CODE":  # to ask then would only wait
