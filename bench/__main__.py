@@ -76,6 +76,7 @@ def _accepting(accept: subjects.Subject) -> Iterator[Figure]:
         with client, slow_client:
             cpu = rounds.cpu_seconds({"accept": accept, "direct": direct})
             accept_seconds, slow_seconds = rounds.wall_seconds(accept), rounds.wall_seconds(slow, 10)
+    subjects.check({"accept": accept})  # to the last: a refusal for calling too often would be cheap
     yield Figure("accept_per_direct_call", cpu["accept"] / cpu["direct"], 3.0, 5.0)
     yield Figure("accept_per_call_of_100_ms", accept_seconds / slow_seconds, 0.1)
     yield Figure("accept_milliseconds", accept_seconds * 1000)

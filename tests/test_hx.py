@@ -4,11 +4,14 @@ import pytest
 from flask import Flask
 
 from wa_admin import hx
+from wa_admin.extensions import htmx
 
 
 @pytest.fixture
 def bare():
-    return Flask("bare")
+    app = Flask("bare")
+    htmx.init_app(app)
+    return app
 
 
 def asking(bare, **headers):

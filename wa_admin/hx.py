@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, make_response, redirect, request
+from flask import Response, make_response, redirect
+from htmx_flask import request
 from markupsafe import Markup
 
 SPOKEN = Markup('<p id="status" hx-swap-oob="innerHTML">{}</p>')
@@ -16,7 +17,7 @@ SPOKEN = Markup('<p id="status" hx-swap-oob="innerHTML">{}</p>')
 
 def asked() -> bool:
     """Whether htmx wants a fragment; a restored or boosted page wants the whole page."""
-    return request.headers.get("HX-Request") == "true" and request.headers.get("HX-Request-Type") != "full"
+    return bool(request.htmx) and request.headers.get("HX-Request-Type") != "full"
 
 
 def fragment(
