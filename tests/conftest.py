@@ -21,6 +21,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
 from wa_admin.services import gateways, logins, users
 
+pytest_plugins = ["conformance_table"]
 PASSWORD = "correct horse battery staple"
 
 

@@ -43,6 +43,7 @@ class Asked:
     query: dict[str, str]
     headers: Message  # .get() knows no case
     raw: bytes
+    target: str = ""  # path and query
 
     @property
     def body(self) -> Any:
@@ -179,6 +180,10 @@ class FakeGateway:
             assert line.state == "qr", f"no code is shown: {line.state}"
             line.state, line.number, line.profile_name, line.code = "connected", phone, name, ""
             self.on_state(line)
+
+    def texts(self, instance: str) -> list[str]:
+        """What left from it, in order."""
+        return [sent.text for sent in self.sent if sent.instance == instance]
 
     def unlink(self, instance: str) -> None:
         """The owner removes the linked device on the phone."""
@@ -355,7 +360,7 @@ def _handler(fake: FakeGateway) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             split = urlsplit(self.path)
             query = dict(parse_qsl(split.query, keep_blank_values=True))
-            answer = fake.serve(Asked(self.command, split.path, query, self.headers, raw))
+            answer = fake.serve(Asked(self.command, split.path, query, self.headers, raw, self.path))
             with suppress(ConnectionError):  # the driver had enough
                 self._say(answer)
 
