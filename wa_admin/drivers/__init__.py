@@ -29,7 +29,8 @@ def __getattr__(name: str) -> Any:
     from .wa_gateway import WaGateway
     from .waha import Waha
     from .webhook import FourUrls
+    from .wwebjs import Wwebjs
 
-    drivers: tuple[type[Driver], ...] = (Bundled, Evolution, FourUrls, Gowa, WaGateway, Waha)
+    drivers: tuple[type[Driver], ...] = (Bundled, Evolution, FourUrls, Gowa, WaGateway, Waha, Wwebjs)
     found = globals()["DRIVERS"] = {driver.kind: driver for driver in drivers}
     return found
