@@ -29,6 +29,9 @@ from wa_admin.services import api_keys, gateways, sample
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
 UNTOUCHED: dict[str, Any] = {
+    "name": sample.NAME,
+    "description": "Sample data",
+    "waiting_count": 0,
     "is_active": True,
     "paused_at": None,
     "phone_number": NUMBER,

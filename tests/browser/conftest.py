@@ -29,6 +29,7 @@ from wa_admin.services import api_keys, sessions
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
     "--no-sandbox",
+    "--disable-gpu",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
@@ -54,7 +55,7 @@ new PerformanceObserver((list) => {
 expect.set_options(timeout=WAIT_SECONDS * 1000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     assert path, "the browser tests need Chromium: make browser"
@@ -139,18 +140,12 @@ def fresh_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
     up.stop()
 
 
-@pytest.fixture(scope="module")
-def speed() -> float:
-    """How fast the pretend phone lives; a module may have its own."""
-    return 20
-
-
-@pytest.fixture(scope="module")
-def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory, speed: float) -> Iterator[Simulation]:
-    """A panel with one account of each role, and everything behind it."""
+@pytest.fixture(scope="session")
+def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
+    """A panel with one account of each role, and everything behind it; `number`, `unlinked` put it right."""
     data_dir = _copy(migrated, tmp_path_factory)
     key = _furnish(data_dir)
-    up = Simulation(data_dir, speed=speed)
+    up = Simulation(data_dir, speed=20)
     with closing(Number(up, key)) as up.number:
         yield up
     up.stop()
@@ -171,7 +166,7 @@ def _copy(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(migrated, tmp_path_factory.mktemp("panel") / "data"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def enter(chromium: Browser, fill_login: Callable[..., None]) -> Callable[..., Any]:
     """Logs somebody in; the cookies, for windows that start logged in."""
 
@@ -188,13 +183,13 @@ def enter(chromium: Browser, fill_login: Callable[..., None]) -> Callable[..., A
     return log_in
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def logged_in(enter: Callable[..., Any], up: Simulation) -> Any:
     """The cookies of an admin."""
     return enter(up.url)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fill_login() -> Callable[..., None]:
     def fill(page: Page, role: str = "admin") -> None:
         page.get_by_label("E-mail").fill(f"{role}@example.com")
@@ -223,7 +218,7 @@ def unlinked(up: Simulation) -> Number:
     return up.number
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     with closing(Gallery(_copy(migrated, tmp_path_factory))) as gallery:
         yield gallery
@@ -237,7 +232,7 @@ def bare_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield gallery
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def visitor(enter: Callable[..., Any], gallery: Gallery) -> Any:
     """The cookies of an admin of the gallery."""
     return enter(gallery.url)

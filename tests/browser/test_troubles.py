@@ -50,7 +50,8 @@ def test_what_needs_a_person_waits_for_one(home, number, act, said, step):
     number.phone.act(act, **({"seconds": 20} if act == "ban" else {}))
     expect(word(home)).to_have_text(said)
     number.phone.act("mode", outdated=False)
-    home.wait_for_timeout(1500)
+    home.wait_for_timeout(1500)  # a check of its health and a poll
+    expect(word(home)).to_have_text(said)
     if act == "ban":
         number.phone.act("ban", seconds=0)
     home.get_by_role("button", name=step).click()
