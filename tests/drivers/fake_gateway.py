@@ -355,6 +355,9 @@ def by_hand(fake: type[FakeGateway]) -> None:
 def _handler(fake: FakeGateway) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # head and body in one packet: two would wait 40 ms for each other
+        wbufsize = -1
+        disable_nagle_algorithm = True
 
         def _serve(self) -> None:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
