@@ -299,13 +299,23 @@ def test_a_crashed_page_is_left_to_the_gateway_for_a_minute(gateway, driver, lin
     assert asked(gateway, "/session/restart") == 1
 
 
+@pytest.mark.parametrize("word", ["OPENING", "TIMEOUT", "Protocol error: Target closed."])
+def test_a_connection_that_hangs_for_a_minute_is_built_anew(gateway, driver, linked, clock, word):
+    gateway.crash(linked, word)
+    driver.state(linked)
+    clock.forward(60)
+    assert driver.connect(linked).status == "connected"
+
+
 def test_who_connects_takes_it_over_from_elsewhere(gateway, driver, linked):
     gateway.crash(linked, "CONFLICT")
     assert driver.connect(linked).status == "connected"
 
 
-def test_what_is_blocked_is_not_tried_again(gateway, driver, linked):
+def test_what_is_blocked_is_not_tried_again(gateway, driver, linked, clock):
     gateway.crash(linked, "TOS_BLOCK")
+    driver.state(linked)
+    clock.forward(300)
     assert driver.connect(linked).reason == "banned"
     assert asked(gateway, "/session/restart") == 0
 
@@ -326,6 +336,16 @@ def test_what_we_deleted_is_not_started_to_be_deleted_again(gateway, driver, lin
     assert asked(gateway, "/session/start") == 1
     with pytest.raises(InstanceNotFound):
         driver.state(linked)
+
+
+def test_what_another_process_made_anew_is_deleted_with_its_login(gateway, driver, another, linked):
+    driver.delete(linked)
+    another().connect(linked)
+    gateway.scan(linked)
+    driver.state(linked)
+    driver.stop(linked)
+    driver.delete(linked)
+    assert gateway.logins == {}
 
 
 def test_other_sessions_are_never_touched(gateway, driver, linked):

@@ -33,6 +33,7 @@ from .contract import (
     Unsupported,
     Webhook,
 )
+from .deadline import deadline
 from .evolution import path_to
 from .evolution_events import PERSON, text_of
 from .http import Answer, Http, refused
@@ -143,14 +144,15 @@ class WaGateway(Driver):
         raise Unsupported("wa-gateway reports to the WEBHOOK_BASE_URL of its own environment")
 
     def send_text(self, instance: str, to: str, text: str, reference: str) -> str:
-        try:
+        with deadline(2 * self.send_seconds):
+            try:
+                return self._send(instance, to, text)
+            except NotConnected:
+                if not self._is_connected(instance):
+                    raise
+            # it says that it is connected a moment before it sends
+            self._pause(self.settling_seconds)
             return self._send(instance, to, text)
-        except NotConnected:
-            if not self._is_connected(instance):
-                raise
-        # it says that it is connected a moment before it sends
-        self._pause(self.settling_seconds)
-        return self._send(instance, to, text)
 
     def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str:
         raise Unsupported("wa-gateway takes no files, only addresses that it fetches them from")

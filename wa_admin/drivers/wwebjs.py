@@ -42,10 +42,10 @@ from .evolution import path_to
 from .evolution_events import PERSON, text_of
 from .http import Answer, Http, refused
 from .signatures import header
-from .wwebjs_events import CRASHED, NOT_FOUND, PAIRING_CODE_SECONDS, UNPAIRED, object_of
+from .wwebjs_events import NOT_FOUND, PAIRING_CODE_SECONDS, UNPAIRED, object_of
 from .wwebjs_sight import LAUNCH, Sight
 
-# A crashed page may be restarted by the gateway itself (RECOVER_SESSIONS)
+# The gateway itself may restart a crashed page (RECOVER_SESSIONS), and a connection comes back
 RECOVERY = timedelta(seconds=60)
 LINKING = timedelta(seconds=200)  # six codes, or one pairing code, and a little
 MOST_CHATS_KEPT = 10_000
@@ -240,9 +240,11 @@ class Wwebjs(Driver):
         if word in UNPAIRED:
             found = self._unpaired(instance, word)
             return isinstance(found, State) and found.status != "connecting"  # its code ran out
-        if word in CRASHED:
-            return self._sights[instance].lasts(word, self._now()) >= RECOVERY
-        return word == "CONFLICT"  # whoever connects wants it here
+        if word in ("CONNECTED", "CONFLICT"):
+            return word == "CONFLICT"  # whoever connects wants it here
+        # what is blocked stays so; the rest is given time, as it may recover by itself
+        is_blocked = events.state_of(word).reason is not None
+        return not is_blocked and self._sights[instance].lasts(word, self._now()) >= RECOVERY
 
     def _start(self, instance: str) -> None:
         with suppress(AlreadyThere):
@@ -301,8 +303,7 @@ class Wwebjs(Driver):
             return State("connected", None, word, *self._owner(instance))
         if word in UNPAIRED:
             return self._unpaired(instance, word)
-        if word in CRASHED:
-            sight.lasts(word, now)
+        sight.lasts(word, now)
         return events.state_of(word)
 
     def _missing(self, sight: Sight, now: datetime) -> State:
@@ -342,9 +343,13 @@ class Wwebjs(Driver):
         word = text_of(said, "state") or text_of(said, "message")
         if not word:
             raise BadAnswer("the answer tells no state")
-        if word != NOT_FOUND and word not in CRASHED:
-            self._sights[instance].is_well()
-        return word
+        sight = self._sights[instance]
+        if word != NOT_FOUND:
+            sight.is_gone = False
+        if word == "CONNECTED" or word in UNPAIRED:
+            sight.is_well()
+        # in trouble its page says all sorts of things, some of them never twice
+        return word if word in events.WORDS else "session_not_connected"
 
     def _qr(self, instance: str) -> str | None:
         said = self._http.call("GET", path_to("session/qr", instance), seconds=self.read_seconds)

@@ -27,6 +27,7 @@ STATES = {
     "TOS_BLOCK": ("disconnected", "banned"),
     "SMB_TOS_BLOCK": ("disconnected", "banned"),
 }
+WORDS = frozenset({NOT_FOUND, *UNPAIRED, *STATES})
 ACKS = {-1: "failed", 1: "sent", 2: "delivered", 3: "read", 4: "played"}
 WITH_WORDS = ("chat", "image", "video", "document")  # the body of a location is a picture
 
@@ -62,10 +63,9 @@ def read(envelope: Envelope, read_code: Callable[[str], Code]) -> list[Seen]:
 
 
 def state_of(word: str) -> State:
-    """Of a word that is not one of those about codes; what its page says in trouble is no word at all."""
-    if word in STATES:
-        return State(*STATES[word], word)
-    return State("connecting", word="session_not_connected")
+    """Of a word that is not about codes; one that is unknown stands for a page in trouble."""
+    status, reason = STATES.get(word, ("connecting", None))
+    return State(status, reason, word)
 
 
 def phone_jid(chat: str) -> str:
