@@ -18,7 +18,7 @@ from stub_gateway import StubGateway
 from wa_admin import clock, create_app
 from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
-from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
+from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, User, WhatsAppSession
 from wa_admin.services import gateways, logins, users
 
 pytest_plugins = ["conformance_table"]
@@ -58,7 +58,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_people() -> None:
     """One of each role; argon2 is slow on purpose, so it runs once for all tests."""
     for role in Role:
-        users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
+        member = users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
+        with writing():
+            db.session.get_one(User, member.user_id).is_owner = role == Role.ADMIN
 
 
 @pytest.fixture(scope="session")
@@ -181,14 +183,14 @@ def runner(app: Flask) -> FlaskCliRunner:
 
 
 @pytest.fixture
-def signed_in(app: Flask) -> Callable[[Role], FlaskClient]:
+def signed_in(app: Flask, workspace_id: int) -> Callable[[Role], FlaskClient]:
     """A browser of somebody with this role."""
 
     def sign_in(role: Role) -> FlaskClient:
         client = app.test_client()
         token, who = new_token(), users.find(1, f"{role}@example.com")
         with writing():
-            logins.start(token, who.id, address="127.0.0.1", agent="test", now=clock.now())
+            logins.start(token, who.id, workspace_id, address="127.0.0.1", agent="test", now=clock.now())
         with client.session_transaction() as cookie:
             cookie[logins.COOKIE_KEY] = token
         return client

@@ -18,11 +18,11 @@ from wa_admin.models import (
     Event,
     Gateway,
     LoginSession,
+    Membership,
     Message,
     MessageStatus,
     Reason,
     Status,
-    User,
     WhatsAppSession,
 )
 from wa_admin.services import api_keys, gateways, sample
@@ -229,7 +229,7 @@ class Gallery:
 
     def end_logins(self, role: str) -> None:
         with self._changing():
-            theirs = select(User.id).filter_by(role=role)
+            theirs = select(Membership.user_id).filter_by(role=role)
             db.session.execute(delete(LoginSession).where(LoginSession.user_id.in_(theirs)))
 
     def forget_everything(self) -> None:

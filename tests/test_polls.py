@@ -5,7 +5,7 @@ import pytest
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
-from wa_admin.models import Role, User, WhatsAppSession, Workspace
+from wa_admin.models import Membership, Role, User, WhatsAppSession, Workspace
 from wa_admin.services import logins
 
 POLL = {"HX-Request": "true"}
@@ -75,7 +75,7 @@ def test_a_login_that_is_over_is_told_nothing(app, admin, url, ending):
             db.session.execute(db.text("UPDATE login_session SET seen_at = :old"), {"old": old})
         logins.forget_cached()
     else:
-        change(User, is_active=False)
+        change(Membership, is_active=False)
     assert admin.get(url, headers=POLL).status_code == 401
 
 

@@ -209,7 +209,7 @@ def test_roles_may_do_what_is_theirs(signed_in, connected):
     }
     assert by_role == {
         Role.SUPERVISOR: [True, False, False, False],
-        Role.OPERATOR: [True, True, True, False],
+        Role.OPERATOR: [True, False, False, False],
         Role.ADMIN: [True, True, True, True],
     }
 

@@ -183,7 +183,7 @@ def test_the_first_person_is_logged_in_and_an_admin(nobody):
     response = client.post("/setup", data={**SETUP, "token": users.issue_setup_token()})
     assert (response.status_code, response.location) == (303, "/")
     assert client.get("/settings/people").status_code == 200
-    assert users.find(1, "sari@toko.id").time_zone == "Asia/Jakarta"
+    assert users.find(1, "sari@toko.id").user.time_zone == "Asia/Jakarta"
 
 
 def test_a_used_link_is_gone(nobody):

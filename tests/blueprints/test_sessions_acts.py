@@ -83,8 +83,8 @@ def test_a_gateway_that_fails_is_told_about_in_the_alert_region(admin, connected
     assert "The gateway cannot be reached." in read(answer.text).one("div", class_="notice").text
 
 
-def test_a_supervisor_changes_nothing(signed_in, connected):
-    client, rev = signed_in(Role.SUPERVISOR), connected.rev
+def test_an_operator_changes_no_session(signed_in, connected):
+    client, rev = signed_in(Role.OPERATOR), connected.rev
     assert {act(client, connected, name).status_code for name in ACTS} == {403}
     assert now(connected).rev == rev
 

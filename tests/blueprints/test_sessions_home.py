@@ -107,8 +107,8 @@ def test_without_a_session_the_first_is_added_and_linked_at_once(admin, app):
     assert form["action"] == "/sessions/new" and fields["link"] == "1" and fields["name"]
 
 
-def test_a_supervisor_looks_and_touches_nothing(signed_in, connected):
-    client = signed_in(Role.SUPERVISOR)
+def test_an_operator_sends_and_touches_no_session(signed_in, connected):
+    client = signed_in(Role.OPERATOR)
     for columns, _, _ in LOOKS.values():
         change(connected, **columns)
         page = read(client.get("/").text).one("main")
@@ -258,7 +258,7 @@ def test_the_small_code_is_for_those_who_may_link(signed_in, make_session):
         qr_expires_at=clock.now() + timedelta(seconds=50),
         **NEVER,
     )
-    answer = signed_in(Role.OPERATOR).get("/")
+    answer = signed_in(Role.ADMIN).get("/")
     assert read(answer.text).all("svg", class_="qr-code") and "2@secret" not in answer.text
 
 

@@ -221,7 +221,7 @@ def test_without_javascript_linking_leads_to_its_page_which_comes_again(stub, ad
     answer = admin.post(f"/sessions/{unlinked.id}/link")
     assert answer.status_code == 303
     page = read(admin.get(answer.location).text)
-    assert page.one("noscript").one("meta")["content"] == "5"
+    assert page.one("noscript").one("meta")["content"] == "3"
 
 
 def test_the_page_does_not_come_again_while_somebody_types_a_number(admin, waiting):

@@ -197,6 +197,7 @@ def test_the_only_admin_cannot_step_down(admin):
 def test_somebody_kept_out_is_out_and_can_be_let_in(admin, budi):
     token = logins.log_in("budi@toko.id", "kopi susu di teras", address="::1", agent="")
     admin.post(f"/settings/people/{budi.id}/access/end")
+    db.session.rollback()
     assert logins.identify(token) is None
     admin.post(f"/settings/people/{budi.id}/access")
     assert logins.log_in("budi@toko.id", "kopi susu di teras", address="::1", agent="")

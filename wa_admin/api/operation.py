@@ -1,7 +1,7 @@
 """One call of the API, said once: what the view is given, what it gives, and what the document tells of it.
 
 @bp.post("/messages/send/")
-@key_or_login(Role.OPERATOR)
+@key_or_login(Permission.SEND)
 @operation(_l("Send a message"), takes="NewMessage", gives="Message", status=(202, 201), ...)
 def send(body): ...
 """

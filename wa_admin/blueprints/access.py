@@ -1,9 +1,9 @@
 """Who may do what: each route declares it, and the start fails when one does not.
 
     @bp.post("/<int:id>/default")
-    @requires(Role.OPERATOR)          # a signed-in person of this role or a higher one; with CSRF
+    @requires(Permission.LINK)        # a signed-in person whose role has this permission; with CSRF
     @public                           # anybody; with CSRF
-    @key_or_login(Role.OPERATOR)      # an app's key, or a signed-in person with CSRF
+    @key_or_login(Permission.SEND)    # an app's key, or a signed-in person with CSRF
     @proved                           # above `requires`: and the password was typed within 15 minutes
 
 Views find out who calls in `g.caller`.
@@ -24,9 +24,10 @@ from flask_login import current_user
 
 from .. import clock, hx
 from ..extensions import csrf, login_manager
-from ..models import Role
+from ..permissions import Permission, holders
 from ..refusal import Refusal
 from ..services import api_keys, api_pace, logins
+from ..vocabulary import ROLES
 
 _log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -38,13 +39,12 @@ class NotAllowed(Refusal):
     code = "forbidden"
     status = 403
 
-    def __init__(self, needed: Role) -> None:
-        super().__init__(
-            _l("Only an admin may do this.")
-            if needed == Role.ADMIN
-            else _l("Only an operator or an admin may do this.")
-        )
-        self.needed = needed
+    def __init__(self, needed: Permission) -> None:
+        if needed == Permission.OWN:
+            super().__init__(_l("Only an owner of this panel may do this."))
+        else:
+            roles = [ROLES[role] for role in holders(needed)]
+            super().__init__(_l("Who may do this: %(roles)s.", roles=", ".join(map(str, roles))))
 
 
 class NotSignedIn(Refusal):
@@ -65,37 +65,41 @@ class FromElsewhere(Refusal):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who is behind this request; `actor` is what the timeline keeps."""
+    """Who is behind this request; `actor` is what the timeline keeps. `person` is None for an app."""
 
     workspace_id: int
     actor: str
-    role: Role
+    person: logins.Identity | None = None
+
+    def may(self, permission: Permission) -> bool:
+        """An app's key may do everything in its workspace."""
+        return permission != Permission.OWN if self.person is None else self.person.may(permission)
 
 
 @dataclass(frozen=True)
-class Permission:
-    """What a route asks for; `role` None means nothing."""
+class Needs:
+    """What a route asks for; `permission` None means nothing."""
 
-    role: Role | None
+    permission: Permission | None
     by_key: bool = False
 
 
-def requires(role: Role) -> Callable[[View], View]:
-    """A signed-in person with this role, or one that includes it."""
-    return _declare(Permission(role))
+def requires(permission: Permission) -> Callable[[View], View]:
+    """A signed-in person with this permission."""
+    return _declare(Needs(permission))
 
 
 def public(view: View) -> View:
     """Anybody."""
-    return _declare(Permission(None))(view)
+    return _declare(Needs(None))(view)
 
 
-def key_or_login(role: Role) -> Callable[[View], View]:
-    """An app with an API key, which may do everything, or a signed-in person with this role."""
+def key_or_login(permission: Permission) -> Callable[[View], View]:
+    """An app with an API key, or a signed-in person with this permission."""
 
     def declare(view: View) -> View:
         csrf.exempt(view)  # checked below, but only for callers with a cookie
-        return _declare(Permission(role, by_key=True))(view)
+        return _declare(Needs(permission, by_key=True))(view)
 
     return declare
 
@@ -115,7 +119,7 @@ def register(app: Flask) -> None:
     undeclared = sorted(
         rule.endpoint
         for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static" and not hasattr(app.view_functions[rule.endpoint], "permission")
+        if rule.endpoint != "static" and not hasattr(app.view_functions[rule.endpoint], "needs")
     )
     if undeclared:
         raise RuntimeError(f"these routes declare no permission: {', '.join(undeclared)}")
@@ -159,9 +163,9 @@ def page_before() -> str:
     return path if page.netloc in ("", request.host) and is_own_path(path) else "/"
 
 
-def _declare(permission: Permission) -> Callable[[View], View]:
+def _declare(needs: Needs) -> Callable[[View], View]:
     def declare(view: View) -> View:
-        view.permission = permission  # type: ignore[attr-defined]
+        view.needs = needs  # type: ignore[attr-defined]
         return view
 
     return declare
@@ -175,28 +179,28 @@ def _identify() -> logins.Identity | None:
 def _guard() -> Any:
     """Runs before every view; what it returns is the answer instead."""
     view = current_app.view_functions.get(request.endpoint or "")
-    permission: Permission | None = getattr(view, "permission", None)
+    needs: Needs | None = getattr(view, "needs", None)
     if request.method not in SAFE_METHODS and current_app.config["WTF_CSRF_ENABLED"]:
         csrf.protect(apply_exemptions=True)
-    if permission is None:  # a static file, or no route at all
+    if needs is None:  # a static file, or no route at all
         return None
-    if permission.by_key and "Authorization" in request.headers:
+    if needs.by_key and "Authorization" in request.headers:
         g.caller = _caller_by_key()
         return None
     _refuse_other_sites()
     if any(len(values) > 1 for _name, values in request.args.lists()):
         abort(400)  # which of the two is meant?
-    if permission.role is None:
+    if needs.permission is None:
         return None
     person = current_user._get_current_object()
     if not person.is_authenticated:
-        return _ask_to_sign_in(permission)
-    if permission.by_key and current_app.config["WTF_CSRF_ENABLED"]:
+        return _ask_to_sign_in(needs)
+    if needs.by_key and current_app.config["WTF_CSRF_ENABLED"]:
         csrf.protect()
-    g.caller = Caller(person.workspace_id, person.email, person.role)
-    if not person.may(permission.role):
+    g.caller = Caller(person.workspace_id, person.email, person)
+    if not person.may(needs.permission):
         _log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
-        raise NotAllowed(permission.role)
+        raise NotAllowed(needs.permission)
     now = clock.now()
     if getattr(view, "needs_proof", False) and not person.proved_lately(now):
         return _leave_for(url_for("auth.confirm", next=page_asked_for()))
@@ -212,7 +216,7 @@ def _caller_by_key() -> Caller:
     key = api_keys.check(raw.strip())
     allowed = current_app.config["SETTINGS"].api_calls_per_minute
     current_app.extensions["api_pace"].count(f"{key.workspace_id}:{key.name}", allowed, time.monotonic())
-    return Caller(key.workspace_id, key.actor, Role.ADMIN)
+    return Caller(key.workspace_id, key.actor)
 
 
 def _refuse_other_sites() -> None:
@@ -233,8 +237,8 @@ def _is_ours(origin: str) -> bool:
     return host == request.host or host == urlsplit(current_app.config["SETTINGS"].panel_url).netloc
 
 
-def _ask_to_sign_in(permission: Permission) -> Any:
-    if permission.by_key:
+def _ask_to_sign_in(needs: Needs) -> Any:
+    if needs.by_key:
         raise NotSignedIn
     return leave_for_login()
 

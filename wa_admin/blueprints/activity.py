@@ -7,7 +7,7 @@ from flask import Blueprint, abort, g, render_template, request
 from flask_babel import gettext as _
 
 from .. import clock, hx, moments
-from ..models import Role
+from ..permissions import Permission
 from ..sentences import TOPICS, Line
 from ..services import activity, health
 from . import row_number
@@ -19,7 +19,7 @@ HEALTH_POLL_SECONDS = 30
 
 
 @bp.get("/activity")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def index():
     topic = request.args.get("topic") or None
     if topic is not None and topic not in TOPICS:
@@ -29,7 +29,7 @@ def index():
 
 
 @bp.get("/health")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def health_page():
     shown = {"checks": health.look(g.caller.workspace_id), "poll_seconds": HEALTH_POLL_SECONDS}
     if hx.asked():

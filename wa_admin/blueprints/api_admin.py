@@ -8,7 +8,8 @@ from flask_babel import lazy_gettext as _l
 
 from ..api.errors import GATEWAY
 from ..api.operation import operation
-from ..models import Role, WhatsAppSession
+from ..models import WhatsAppSession
+from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import roster, sessions
 from .access import key_or_login
@@ -27,14 +28,14 @@ class OneIsDefault(Refusal):
 
 
 @bp.get(ADDRESS)
-@key_or_login(Role.SUPERVISOR)
+@key_or_login(Permission.LOOK)
 @operation(_l("List the sessions"), gives="AdminSession", many=True, is_bare=True)
 def index():
     return roster.listed(g.caller.workspace_id)
 
 
 @bp.post(ADDRESS)
-@key_or_login(Role.ADMIN)
+@key_or_login(Permission.MANAGE)
 @operation(
     _l("Add a session"),
     takes="NewAdminSession",
@@ -67,7 +68,7 @@ def create(body):
 
 
 @bp.put(ADDRESS)
-@key_or_login(Role.ADMIN)
+@key_or_login(Permission.MANAGE)
 @operation(
     _l("Change a session"),
     description=_l("What is not given stays as it is; an empty phoneNumber clears it."),
@@ -102,7 +103,7 @@ def edit(body):
 
 
 @bp.delete(ADDRESS)
-@key_or_login(Role.ADMIN)
+@key_or_login(Permission.MANAGE)
 @operation(
     _l("Remove a session"),
     description=_l("Not the default one: make another one the default first."),

@@ -11,14 +11,16 @@ from ..api.errors import GATEWAY
 from ..api.operation import operation
 from ..app import MAX_REQUEST_BYTES, settings
 from ..drivers.contract import Unsupported
-from ..models import MessageStatus, Role, WhatsAppSession
+from ..models import MessageStatus, WhatsAppSession
+from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import attachments, gateways, links, outbox, roster, sessions
 from .access import key_or_login
 
 bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
 
-LOOK, ACT, KEEP = key_or_login(Role.SUPERVISOR), key_or_login(Role.OPERATOR), key_or_login(Role.ADMIN)
+LOOK, SEND = key_or_login(Permission.LOOK), key_or_login(Permission.SEND)
+LINK, KEEP = key_or_login(Permission.LINK), key_or_login(Permission.MANAGE)
 IN_PATH = ("session_not_found", "session_ambiguous")
 OF_A_MESSAGE = ("message_not_found", "not_found")  # the latter for what is no number
 NO_NUMBER = ("bad_number", "group_id")  # of a person
@@ -107,7 +109,7 @@ def status(id):
 
 
 @bp.get("/sessions/qr/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Get the code that waits for the phone"),
     description=_l(
@@ -137,7 +139,7 @@ def qr_code(id, query):
 
 
 @bp.post("/sessions/connect/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Connect a session"),
     description=_l("With the stored login; where there is none, or with a phone, linking starts."),
@@ -152,7 +154,7 @@ def connect(id, body):
 
 
 @bp.post("/sessions/refresh-qr/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Ask for new codes"),
     description=_l("A new set of QR codes; with a phone, a pairing code as well."),
@@ -167,7 +169,7 @@ def refresh_qr(id, body):
 
 
 @bp.post("/sessions/restart/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Restart a session"),
     description=_l("The connection is built anew; the login stays."),
@@ -179,7 +181,7 @@ def restart(id):
 
 
 @bp.post("/sessions/disconnect/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Disconnect a session"),
     description=_l("It stays offline until somebody connects it; the login stays."),
@@ -191,7 +193,7 @@ def disconnect(id):
 
 
 @bp.post("/sessions/logout/<path:id>/")
-@ACT
+@LINK
 @operation(
     _l("Unlink the phone"),
     description=_l("Linking again needs the phone in hand. Waiting messages stay."),
@@ -203,7 +205,7 @@ def logout(id):
 
 
 @bp.post("/sessions/set-primary/<path:id>/")
-@ACT
+@KEEP
 @operation(
     _l("Make a session the default"),
     description=_l("Messages that name no session go out from it. It must be connected."),
@@ -246,7 +248,7 @@ def sync():
 
 
 @bp.post("/messages/send/")
-@ACT
+@SEND
 @operation(
     _l("Send a message"),
     description=_l(
@@ -317,7 +319,7 @@ def show_message(id):
 
 
 @bp.post("/messages/<int:id>/cancel/")
-@ACT
+@SEND
 @operation(
     _l("Cancel a message"),
     description=_l("While it is queued."),
@@ -329,7 +331,7 @@ def cancel(id):
 
 
 @bp.post("/messages/<int:id>/retry/")
-@ACT
+@SEND
 @operation(
     _l("Send a message again"),
     description=_l("After it failed, expired or became uncertain; an uncertain one may then arrive twice."),

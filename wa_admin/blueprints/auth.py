@@ -10,8 +10,9 @@ from flask_login import current_user
 from .. import hx, words
 from ..forms import refusals_shown_in
 from ..forms.account import LoginForm, ProofForm, SetupForm
-from ..models import Role, User
+from ..models import User
 from ..passwords import TooBusy
+from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import logins, users
 from ..services.logins import WrongPassword
@@ -51,7 +52,7 @@ def logout():
 
 
 @bp.route("/confirm", methods=["GET", "POST"])
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def confirm():
     form = ProofForm(next=_next())
     refusal = None

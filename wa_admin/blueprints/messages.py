@@ -11,7 +11,8 @@ from .. import clock, hx, moments, phone, sentences, story, words
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
-from ..models import Message, MessageStatus, Role
+from ..models import Message, MessageStatus
+from ..permissions import Permission
 from ..services import activity, board, outbox, roster, search
 from . import row_number
 from .access import requires
@@ -25,11 +26,11 @@ bp.add_app_template_filter(sentences.source, "source")
 
 @bp.context_processor
 def rights():
-    return {"may_send": current_user.is_authenticated and current_user.may(Role.OPERATOR)}
+    return {"may_send": current_user.is_authenticated and current_user.may(Permission.SEND)}
 
 
 @bp.get("")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def index():
     chosen, text, day = _chosen(), _text(), request.args.get("day", type=_day)
     start, end = moments.bounds(day) if day else (None, None)
@@ -51,7 +52,7 @@ def index():
 
 
 @bp.get("/board")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def changes():
     """What changed on a list that somebody is looking at: no row comes, goes or moves."""
     chosen, is_newest = _chosen(), request.args.get("newest") == "1"
@@ -64,13 +65,13 @@ def changes():
 
 
 @bp.get("/<int:id>")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def show(id):
     return render_template("messages/show.html", **_story_of(outbox.find(g.caller.workspace_id, id)))
 
 
 @bp.get("/<int:id>/steps")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def steps(id):
     if request.args.get("v", "") == board.version(g.caller.workspace_id, id):
         return hx.unchanged()
@@ -81,7 +82,7 @@ def steps(id):
 
 
 @bp.route("/new", methods=["GET", "POST"])
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def new():
     known = roster.listed(g.caller.workspace_id)
     earlier = _earlier()
@@ -109,32 +110,32 @@ def new():
 
 
 @bp.post("/<int:id>/cancellation")
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def cancel(id):
     return _shown(outbox.cancel(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.get("/<int:id>/deliveries")
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def ask_to_retry(id):
     """A page of its own for what a dialog asks where there is JavaScript."""
     return render_template("messages/resend.html", message=outbox.find(g.caller.workspace_id, id))
 
 
 @bp.post("/<int:id>/deliveries")
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def retry(id):
     return _shown(outbox.retry(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/<int:id>/arrival")
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def it_arrived(id):
     return _shown(outbox.it_arrived(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/<int:id>/copies")
-@requires(Role.OPERATOR)
+@requires(Permission.SEND)
 def resend_as_new(id):
     message = outbox.resend_as_new(g.caller.workspace_id, id, source=g.caller.actor)
     flash(_("This is the new message. The earlier one stays on record as it was."))

@@ -7,7 +7,8 @@ from .. import clock, hx, pulse, words
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.session import SessionForm
-from ..models import Role, WhatsAppSession
+from ..models import WhatsAppSession
+from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import board, glance, links, roster, sessions, stats, timeline
 from .access import requires
@@ -22,7 +23,7 @@ BY = ("qr", "phone")
 
 
 @bp.get("/")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def home():
     wa_session = next(iter(roster.listed(g.caller.workspace_id)), None)
     if wa_session is None:
@@ -33,7 +34,7 @@ def home():
 
 
 @bp.get("/sessions/<int:id>/status")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def status(id):
     seen = glance.look_up(id)
     if seen is None:
@@ -42,20 +43,20 @@ def status(id):
 
 
 @bp.get("/sessions/<int:id>/card")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def card(id):
     return hx.fragment(_card_of(_seen(roster.find(g.caller.workspace_id, id))))
 
 
 @bp.get("/sessions/<int:id>/day")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def day(id):
     wa_session = roster.find(g.caller.workspace_id, id)
     return hx.fragment(render_template("sessions/_day.html", wa_session=wa_session, **_day(wa_session)))
 
 
 @bp.get("/sessions/<int:id>/latest")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def latest(id):
     wa_session = roster.find(g.caller.workspace_id, id)
     return hx.fragment(render_template("sessions/_latest.html", wa_session=wa_session, **_latest(wa_session)))
@@ -65,13 +66,13 @@ def latest(id):
 
 
 @bp.get("/sessions/<int:id>/link")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def link_page(id):
     return _link_view(roster.find(g.caller.workspace_id, id))
 
 
 @bp.get("/sessions/<int:id>/link/panel")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def link_panel(id):
     seen = glance.look_up(id)
     if seen is None:
@@ -82,20 +83,20 @@ def link_panel(id):
 
 
 @bp.post("/sessions/<int:id>/link")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def link(id):
     return _linking(id, lambda: links.link(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/phone")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def link_by_phone(id):
     number = request.form.get("phone", "")
     return _linking(id, lambda: links.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/cancel")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def cancel_link(id):
     return _shown(links.cancel_link(g.caller.workspace_id, id, actor=g.caller.actor))
 
@@ -104,31 +105,31 @@ def cancel_link(id):
 
 
 @bp.post("/sessions/<int:id>/connection")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def connect(id):
     return _shown(links.connect(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/disconnection")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def disconnect(id):
     return _shown(links.disconnect(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/restart")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def restart(id):
     return _shown(links.restart(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/logout")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def logout(id):
     return _shown(links.logout(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/replacement")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def replace(id):
     links.replace(
         g.caller.workspace_id, id, phone_number=request.form.get("phone_number"), actor=g.caller.actor
@@ -137,25 +138,25 @@ def replace(id):
 
 
 @bp.post("/sessions/<int:id>/default")
-@requires(Role.OPERATOR)
+@requires(Permission.MANAGE)
 def make_default(id):
     return _shown(sessions.make_default(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/pause")
-@requires(Role.OPERATOR)
+@requires(Permission.PAUSE)
 def pause(id):
     return _shown(sessions.pause(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/resume")
-@requires(Role.OPERATOR)
+@requires(Permission.PAUSE)
 def resume(id):
     return _shown(sessions.resume(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.get("/sessions/<int:id>/confirm/<any(disconnect, logout, replace):act>")
-@requires(Role.OPERATOR)
+@requires(Permission.LINK)
 def confirm(id, act):
     return _asked_again(roster.find(g.caller.workspace_id, id), act)
 
@@ -164,7 +165,7 @@ def confirm(id, act):
 
 
 @bp.route("/sessions/new", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 def new():
     form = SessionForm()
     if form.validate_on_submit():
@@ -175,7 +176,7 @@ def new():
 
 
 @bp.route("/sessions/<int:id>/edit", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 def edit(id):
     wa_session = roster.find(g.caller.workspace_id, id)
     form = SessionForm(**SessionForm.of(wa_session))
@@ -189,7 +190,7 @@ def edit(id):
 
 
 @bp.route("/sessions/<int:id>/delete", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 def delete(id):
     wa_session = roster.find(g.caller.workspace_id, id)
     if request.method == "GET":
@@ -210,7 +211,7 @@ def _seen(wa_session: WhatsAppSession) -> glance.Glance:
 
 
 def _card(seen: glance.Glance) -> dict[str, object]:
-    return pulse.card(seen, may_link=g.caller.role != Role.SUPERVISOR)
+    return pulse.card(seen, may_link=g.caller.may(Permission.LINK))
 
 
 def _card_of(seen: glance.Glance) -> str:

@@ -11,6 +11,7 @@ from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.account import KeyForm, PasswordForm, PersonForm, ProfileForm, RoleForm
 from ..models import Role
+from ..permissions import Permission
 from ..services import api_keys, logins, users
 from .access import proved, requires
 
@@ -18,13 +19,13 @@ bp = Blueprint("settings", __name__, url_prefix="/settings")
 
 
 @bp.get("")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def index():
     return redirect(url_for(".account"))
 
 
 @bp.route("/account", methods=["GET", "POST"])
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def account():
     me, form = current_user, _profile_form()
     if form.validate_on_submit():
@@ -43,7 +44,7 @@ def account():
 
 
 @bp.post("/account/password")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def password():
     me, form = current_user, _password_form()
     if form.validate_on_submit():
@@ -57,21 +58,21 @@ def password():
 
 
 @bp.post("/account/logins/<int:id>/end")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def end_login(id):
     logins.revoke(_me(), id)
     return _done(_("That log-in has ended."), ".account")
 
 
 @bp.post("/account/logins/end")
-@requires(Role.SUPERVISOR)
+@requires(Permission.LOOK)
 def end_other_logins():
     logins.revoke_others(_me())
     return _done(_("Your other log-ins have ended."), ".account")
 
 
 @bp.route("/keys", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def keys():
     form, added, raw = KeyForm(), None, ""
@@ -91,7 +92,7 @@ def keys():
 
 
 @bp.route("/keys/<int:id>/revocation", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def revoke_key(id):
     if request.method == "GET":
@@ -102,7 +103,7 @@ def revoke_key(id):
 
 
 @bp.route("/people", methods=["GET", "POST"])
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def people():
     form, added, first_password = PersonForm(), None, ""
@@ -131,14 +132,14 @@ def people():
 
 
 @bp.get("/people/<int:id>")
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def person(id):
     return _person_page(id)
 
 
 @bp.post("/people/<int:id>/role")
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def set_role(id):
     form = RoleForm()
@@ -151,7 +152,7 @@ def set_role(id):
 
 
 @bp.post("/people/<int:id>/access")
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def let_in(id):
     user = users.set_active(current_user.workspace_id, id, True, actor=current_user.email)
@@ -159,7 +160,7 @@ def let_in(id):
 
 
 @bp.post("/people/<int:id>/access/end")
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def keep_out(id):
     user = users.set_active(current_user.workspace_id, id, False, actor=current_user.email)
@@ -167,7 +168,7 @@ def keep_out(id):
 
 
 @bp.post("/people/<int:id>/password")
-@requires(Role.ADMIN)
+@requires(Permission.MANAGE)
 @proved
 def reset_password(id):
     new = users.new_password()

@@ -153,8 +153,8 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
     link = f"wa-admin sessions link {wa_session.session_id}"
     driver = gateways.driver(known)
     try:
-        state = driver.state(wa_session.session_id)
-        webhook = driver.webhook(wa_session.session_id)
+        state = driver.state(wa_session.instance)
+        webhook = driver.webhook(wa_session.instance)
     except InstanceNotFound:
         yield Finding("warn", wa_session.name, "the gateway does not know it", link)
         return

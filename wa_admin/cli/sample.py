@@ -109,7 +109,7 @@ def _scan(wa_session: WhatsAppSession) -> None:
     from ..services import sample as service
     from ..services import watch
 
-    url = f"{settings().bundled_gateway_url}/simulator/{wa_session.session_id}/scan"
+    url = f"{settings().bundled_gateway_url}/simulator/{wa_session.instance}/scan"
     key = {"apikey": settings().gateway_key}
     deadline = time.monotonic() + LINK_SECONDS
     has_scanned = False

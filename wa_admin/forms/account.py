@@ -27,9 +27,9 @@ ZONES = (*COMMON_ZONES, *(zone for zone in pytz.common_timezones if zone not in 
 AUTOMATIC = ""
 Pairs = list[tuple[str, Any]]
 ROLES: Pairs = [
-    (Role.SUPERVISOR.value, _l("Sees sessions and messages, changes nothing.")),
-    (Role.OPERATOR.value, _l("Also sends messages and links the phone.")),
-    (Role.ADMIN.value, _l("Also manages people, API keys and sessions.")),
+    (Role.OPERATOR.value, _l("Sends messages and sees what becomes of them.")),
+    (Role.SUPERVISOR.value, _l("Sees everything and may pause the sending. Sends nothing.")),
+    (Role.ADMIN.value, _l("Does everything: links phones, manages sessions, people and API keys.")),
 ]
 
 

@@ -1,33 +1,63 @@
 """Tables, and the questions a row can answer about itself."""
 
+from .alert import AlertChannel, Notice, NoticeStatus, Outage
+from .audit import AuditEntry
 from .event import Event, Lease
 from .gateway import Gateway
+from .link_pass import LinkPass
 from .message import Attachment, DailyCount, Delivery, Message, MessageStatus, Outcome, Receipt
 from .session import NEEDS_A_LINK, NEEDS_A_PERSON, Look, Reason, Status, WhatsAppSession
-from .user import ApiKey, LoginAttempt, LoginSession, Role, SetupToken, User
+from .subscription import Call, CallStatus, Subscription
+from .user import (
+    ApiKey,
+    Assignment,
+    Invitation,
+    LoginAttempt,
+    LoginSession,
+    Membership,
+    Passkey,
+    RecoveryCode,
+    Role,
+    SetupToken,
+    User,
+)
 from .workspace import Workspace
 
 __all__ = [
     "NEEDS_A_LINK",
     "NEEDS_A_PERSON",
+    "AlertChannel",
     "ApiKey",
+    "Assignment",
     "Attachment",
+    "AuditEntry",
+    "Call",
+    "CallStatus",
     "DailyCount",
     "Delivery",
     "Event",
     "Gateway",
+    "Invitation",
     "Lease",
+    "LinkPass",
     "LoginAttempt",
     "LoginSession",
     "Look",
+    "Membership",
     "Message",
     "MessageStatus",
+    "Notice",
+    "NoticeStatus",
+    "Outage",
     "Outcome",
+    "Passkey",
     "Reason",
     "Receipt",
+    "RecoveryCode",
     "Role",
     "SetupToken",
     "Status",
+    "Subscription",
     "User",
     "WhatsAppSession",
     "Workspace",

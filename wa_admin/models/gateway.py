@@ -20,9 +20,16 @@ class Gateway(Base):
     base_url: Mapped[str] = mapped_column(String(500))
     sealed_key: Mapped[str] = mapped_column(Text)
     sealed_hook_secret: Mapped[str] = mapped_column(Text)
+    # still taken while gateways that know only the old one are told the new one
+    sealed_old_hook_secret: Mapped[str | None] = mapped_column(Text)
+    sealed_header: Mapped[str | None] = mapped_column(Text)  # "Name: value", for a proxy in front
+    sealed_urls: Mapped[str | None] = mapped_column(Text)  # JSON, by action: the kind `webhook`
+    ca_pem: Mapped[str | None] = mapped_column(Text)  # the CA of its private certificate
+    allow_private: Mapped[bool] = mapped_column(default=False)  # a person confirmed such an address
     capabilities: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[Moment]
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    hook_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a webhook of it came last
     latency_ms: Mapped[int | None]
     version: Mapped[str | None] = mapped_column(String(60))
     # what is wrong with it since when; both empty while it answers

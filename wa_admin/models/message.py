@@ -51,6 +51,7 @@ class Message(Base):
         Index("ix_message_list", "workspace_id", "id"),
         Index("ix_message_by_status", "workspace_id", "status", "id"),
         Index("ix_message_provider", "session_id", "provider_id"),
+        Index("ix_message_to", "workspace_id", "recipient", "id"),
         Index(
             "ix_message_due",
             "session_id",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     select,
     text,
 )
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..extensions import Base, db
@@ -104,6 +106,10 @@ LOOK_OF_REASON = {
 }
 
 
+def _session_id(context: DefaultExecutionContext) -> Any:
+    return context.get_current_parameters()["session_id"]
+
+
 class WhatsAppSession(Base):
     """One WhatsApp account linked through one gateway.
 
@@ -116,6 +122,7 @@ class WhatsAppSession(Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "name_key", name="uq_session_name"),
         UniqueConstraint("gateway_id", "session_id", name="uq_session_id"),
+        UniqueConstraint("gateway_id", "instance", name="uq_session_instance"),
         Index(
             "uq_default_session",
             "workspace_id",
@@ -133,6 +140,9 @@ class WhatsAppSession(Base):
     name: Mapped[str] = mapped_column(String(80))
     name_key: Mapped[str] = mapped_column(String(160))  # case-folded
     session_id: Mapped[str] = mapped_column(String(255))
+    # the gateway's own name for it; ours, unless the session was adopted or the gateway names its sessions
+    instance: Mapped[str] = mapped_column(String(255), default=_session_id)
+    sealed_token: Mapped[str | None] = mapped_column(Text)  # where the gateway gives one per session
     phone_number: Mapped[str | None] = mapped_column(String(20))  # the one we expect
     description: Mapped[str] = mapped_column(String(500), default="")
     is_active: Mapped[bool] = mapped_column(default=True)
@@ -167,6 +177,7 @@ class WhatsAppSession(Base):
     reconnect_attempts: Mapped[int] = mapped_column(default=0)
     reconnect_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     next_send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    send_interval_seconds: Mapped[float | None]  # its own pace, where it differs from the setting
     waiting_count: Mapped[int] = mapped_column(default=0)  # messages queued or sending
     uncertain_count: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[Moment]

@@ -14,6 +14,9 @@ class Workspace(Base):
 
     id: Mapped[Key]
     name: Mapped[str] = mapped_column(String(80), unique=True)
+    # a message without a named session may leave on any connected one
+    spreads: Mapped[bool] = mapped_column(default=False)
+    requires_second_factor: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[Moment]
 
     @classmethod

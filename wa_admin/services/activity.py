@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from ..extensions import db
-from ..models import Event, Message, User
+from ..models import Event, Membership, Message, User
 from ..sentences import TOPICS, Line, Names, lasted, line
 from . import timeline
 
@@ -49,7 +49,7 @@ def acts_on(message: Message) -> list[Event]:
 
 def people(workspace_id: int) -> dict[str, str]:
     """Names by e-mail address."""
-    query = select(User.email, User.name).filter_by(workspace_id=workspace_id)
+    query = select(User.email, User.name).join(Membership).where(Membership.workspace_id == workspace_id)
     return dict(db.session.execute(query).all())
 
 

@@ -179,7 +179,7 @@ def _claim(session_id: int) -> Claim | None:
             delivery_id=delivery.id,
             session_id=session_id,
             gateway_id=wa_session.gateway_id,
-            instance=wa_session.session_id,
+            instance=wa_session.instance,
             to=message.recipient,
             body=message.body,
             attachment_id=message.attachment_id,

@@ -80,7 +80,7 @@ def _(event: InstanceGone, wa_session: WhatsAppSession, now: datetime) -> None:
 
 
 def _session_of(gateway_id: int, instance: str) -> WhatsAppSession | None:
-    query = select(WhatsAppSession).filter_by(gateway_id=gateway_id, session_id=instance)
+    query = select(WhatsAppSession).filter_by(gateway_id=gateway_id, instance=instance)
     return db.session.scalar(query)
 
 

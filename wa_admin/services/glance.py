@@ -9,12 +9,21 @@ from types import FunctionType
 from typing import Any
 
 from flask import request, session
-from sqlalchemy import Engine, and_, bindparam, select, text
+from sqlalchemy import Engine, and_, bindparam, exists, or_, select, text
 
 from .. import clock
 from ..crypto import digest
 from ..extensions import db
-from ..models import DailyCount, Gateway, LoginSession, Message, User, WhatsAppSession
+from ..models import (
+    Assignment,
+    DailyCount,
+    Gateway,
+    LoginSession,
+    Membership,
+    Message,
+    User,
+    WhatsAppSession,
+)
 from ..prepared import Prepared
 from . import logins, stats
 
@@ -34,14 +43,22 @@ _SEALED = [WhatsAppSession.__table__.c.sealed_qr, WhatsAppSession.__table__.c.se
 _GATEWAY = [column for column in Gateway.__table__.c if not column.name.startswith("sealed_")]
 _SESSION_NAMES = [column.name for column in (*_SESSION, *_SEALED)]
 _GATEWAY_NAMES = [column.name for column in _GATEWAY]
+_IS_ASSIGNED = exists().where(
+    Assignment.session_id == WhatsAppSession.id, Assignment.user_id == LoginSession.user_id
+)
 _EVERYTHING = Prepared(
     select(*logins.IDENTITY, *_SESSION, *_SEALED, *_GATEWAY)
     .add_columns(DailyCount.sent, DailyCount.delivered, DailyCount.failed, _OLDEST)
     .select_from(LoginSession)
-    .join(User, and_(User.id == LoginSession.user_id, User.is_active))
+    .join(User, User.id == LoginSession.user_id)
+    .join(Membership, logins.IS_THEIRS)
     .outerjoin(
         WhatsAppSession,
-        and_(WhatsAppSession.id == bindparam("id"), WhatsAppSession.workspace_id == User.workspace_id),
+        and_(
+            WhatsAppSession.id == bindparam("id"),
+            WhatsAppSession.workspace_id == LoginSession.workspace_id,
+            or_(Membership.sees_all, _IS_ASSIGNED),
+        ),
     )
     .outerjoin(Gateway, Gateway.id == WhatsAppSession.gateway_id)
     .outerjoin(

@@ -79,7 +79,7 @@ def link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     wa_session = _begin(workspace_id, id, actor)
     with asking(wa_session) as driver:
         _make_known(wa_session, driver)
-        answer = driver.connect(wa_session.session_id)
+        answer = driver.connect(wa_session.instance)
     return _take(wa_session, answer)
 
 
@@ -90,7 +90,7 @@ def pairing_code(workspace_id: int, id: int, phone_number: str, *, actor: str) -
     with asking(wa_session) as driver:
         _make_known(wa_session, driver)
     with asking(wa_session, PAIRING_SECONDS) as driver:
-        answer = driver.pair(wa_session.session_id, number)
+        answer = driver.pair(wa_session.instance, number)
     return _take(wa_session, answer)
 
 
@@ -101,7 +101,7 @@ def cancel_link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
         return wa_session
     # nothing to stop, or the code will run out by itself
     with asking(wa_session) as driver, suppress(InstanceNotFound, Unsupported):
-        driver.stop(wa_session.session_id)
+        driver.stop(wa_session.instance)
     return _end(wa_session, Reason.NEVER_LINKED, "link_cancelled", actor)
 
 
@@ -124,7 +124,7 @@ def logout(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     """Unlink the phone. Linking again needs the phone in hand. Raises SessionNotFound, GatewayRefused."""
     wa_session = roster.find(workspace_id, id)
     with asking(wa_session) as driver, suppress(InstanceNotFound):
-        driver.logout(wa_session.session_id)
+        driver.logout(wa_session.instance)
     return _end(wa_session, Reason.STOPPED, "unlinked_by_admin", actor, keeps_login=False)
 
 
@@ -144,7 +144,7 @@ def connect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
         timeline.record(current, "connect_asked", workspace_id=workspace_id, actor=actor)
         status.move(current, Status.CONNECTING, None, actor=actor, now=clock.now())
     with asking(wa_session) as driver:
-        answer = driver.connect(wa_session.session_id)
+        answer = driver.connect(wa_session.instance)
     return _take(wa_session, answer)
 
 
@@ -155,7 +155,7 @@ def disconnect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     """
     wa_session = roster.find(workspace_id, id)
     with asking(wa_session) as driver, suppress(InstanceNotFound):
-        driver.stop(wa_session.session_id)
+        driver.stop(wa_session.instance)
     return _end(wa_session, Reason.STOPPED, "disconnected_by_admin", actor)
 
 
@@ -163,7 +163,7 @@ def restart(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     """Drop the connection and build it anew; the login stays. Raises SessionNotFound, GatewayRefused."""
     wa_session = roster.find(workspace_id, id)
     with asking(wa_session) as driver:
-        driver.restart(wa_session.session_id)
+        driver.restart(wa_session.instance)
     with writing():
         timeline.record(wa_session, "restarted", workspace_id=workspace_id, actor=actor)
     return wa_session
@@ -212,9 +212,9 @@ def _begin(workspace_id: int, id: int, actor: str, keep_codes: bool = False) -> 
 
 def _make_known(wa_session: WhatsAppSession, driver: Driver) -> None:
     """Create the session at the gateway where it is missing, and have its events sent to us."""
-    driver.create(wa_session.session_id)
+    driver.create(wa_session.instance)
     if "set_webhook" in driver.capabilities:
-        driver.set_webhook(wa_session.session_id, gateways.hook_url(wa_session.gateway))
+        driver.set_webhook(wa_session.instance, gateways.hook_url(wa_session.gateway))
 
 
 def _take(wa_session: WhatsAppSession, answer: Code | State) -> WhatsAppSession:

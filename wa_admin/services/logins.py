@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 
 from flask_babel import lazy_gettext as _l
 from flask_login import UserMixin
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from .. import clock, passwords
 from ..crypto import digest, new_token
 from ..extensions import db, writing
-from ..models import LoginSession, Role, User
+from ..models import LoginSession, Membership, Role, User
+from ..permissions import GRANTS, Permission
 from ..refusal import Refusal
 from . import throttle, timeline
 
@@ -47,6 +48,9 @@ class Identity(UserMixin):
     name: str
     role: Role
     workspace_id: int
+    sees_all: bool
+    is_owner: bool
+    awaits_second_factor: bool
     language: str | None
     time_zone: str | None
     theme: str
@@ -57,9 +61,11 @@ class Identity(UserMixin):
     def get_id(self) -> str:
         return str(self.login_id)
 
-    def may(self, role: Role) -> bool:
-        """Whether this person's role includes the other."""
-        return self.role.includes(role)
+    def may(self, permission: Permission) -> bool:
+        """Whether this person has this permission in the workspace they look at."""
+        if permission == Permission.OWN:
+            return self.is_owner
+        return permission in GRANTS[self.role]
 
     def is_over(self, now: datetime) -> bool:
         return now - self.seen_at > IDLE or now - self.created_at > ABSOLUTE
@@ -70,11 +76,19 @@ class Identity(UserMixin):
 
 
 # tables instead of entities: a fifth of the cost
-_login, _user = LoginSession.__table__.c, User.__table__.c
+_login, _user, _member = LoginSession.__table__.c, User.__table__.c, Membership.__table__.c
 IDENTITY = (
-    _login.id, _login.user_id, _user.email, _user.name, _user.role, _user.workspace_id, _user.language,
-    _user.time_zone, _user.theme, _login.created_at, _login.seen_at, _login.proved_at,
+    _login.id, _login.user_id, _user.email, _user.name, _member.role, _member.workspace_id, _member.sees_all,
+    _user.is_owner, _login.awaits_second_factor, _user.language, _user.time_zone, _user.theme,
+    _login.created_at, _login.seen_at, _login.proved_at,
 )  # fmt: skip
+# who a login belongs to, and what they are in the workspace they look at
+IS_THEIRS = and_(
+    _user.id == _login.user_id,
+    _member.user_id == _login.user_id,
+    _member.workspace_id == _login.workspace_id,
+    _member.is_active,
+)
 
 
 def log_in(email: str, password: str, *, address: str, agent: str, now: datetime | None = None) -> str:
@@ -87,32 +101,35 @@ def log_in(email: str, password: str, *, address: str, agent: str, now: datetime
     email = email.strip().lower()
     throttle.enter(email, address, now)
     user = db.session.scalar(select(User).filter_by(email=email))
-    stored = user.password_hash if user and user.is_active else passwords.nobodys()
+    workspace_id = _home(user) if user else None
+    stored = user.password_hash if user and workspace_id else passwords.nobodys()
     fits = passwords.fits(stored, password)
-    if user is None or not user.is_active or not fits:
-        _note_failure(user, address)
+    if user is None or workspace_id is None or not fits:
+        _note_failure(user, workspace_id, address)
         raise WrongPassword(NO_MATCH)
     current = passwords.hashed(password) if passwords.is_outdated(stored) else stored
     token = new_token()
     with writing():
         # the password may have been changed while we were computing
-        account = update(User).where(User.id == user.id, User.password_hash == stored, User.is_active)
+        account = update(User).where(User.id == user.id, User.password_hash == stored)
         changed = db.session.execute(account.values(last_login_at=now, password_hash=current))
-        if changed.rowcount != 1:  # type: ignore[attr-defined]
+        workspace_id = _home(user)
+        if changed.rowcount != 1 or workspace_id is None:  # type: ignore[attr-defined]
             raise WrongPassword(NO_MATCH)
         throttle.forgive(email, address, now)
         _sweep(now)
-        start(token, user.id, address=address, agent=agent, now=now)
-        timeline.record(None, "login", workspace_id=user.workspace_id, actor=email, address=address)
+        start(token, user.id, workspace_id, address=address, agent=agent, now=now)
+        timeline.record(None, "login", workspace_id=workspace_id, actor=email, address=address)
     return token
 
 
-def start(token: str, user_id: int, *, address: str, agent: str, now: datetime) -> None:
+def start(token: str, user_id: int, workspace_id: int, *, address: str, agent: str, now: datetime) -> None:
     """Store a new login; belongs into the transaction of the act that deserves it."""
     db.session.execute(
         insert(LoginSession).values(
             token_hash=digest(token),
             user_id=user_id,
+            workspace_id=workspace_id,
             created_at=now,
             seen_at=now,
             proved_at=now,
@@ -203,14 +220,17 @@ def revoke_others(identity: Identity) -> None:
     _cache.clear()
 
 
-def end_all(user_id: int, but_login_id: int | None = None) -> None:
-    """End the logins of somebody, all or all but one; belongs into the transaction of the act behind it.
+def end_all(user_id: int, but_login_id: int | None = None, workspace_id: int | None = None) -> None:
+    """End the logins of somebody, all or all but one, everywhere or in one workspace; belongs into the
+    transaction of the act behind it.
 
     Other processes notice within 5 seconds.
     """
     ending = delete(LoginSession).where(LoginSession.user_id == user_id)
     if but_login_id is not None:
         ending = ending.where(LoginSession.id != but_login_id)
+    if workspace_id is not None:
+        ending = ending.where(LoginSession.workspace_id == workspace_id)
     db.session.execute(ending)
     _cache.clear()
 
@@ -226,20 +246,24 @@ def remember(token_hash: str, identity: Identity) -> None:
 
 
 def _look_up(token_hash: str) -> Identity | None:
-    query = select(*IDENTITY).where(
-        _login.user_id == _user.id, _login.token_hash == token_hash, _user.is_active
-    )
+    query = select(*IDENTITY).where(IS_THEIRS, _login.token_hash == token_hash)
     row = db.session.execute(query).first()
     return Identity(*row) if row else None
 
 
-def _note_failure(user: User | None, address: str) -> None:
-    if user is not None:
+def _home(user: User) -> int | None:
+    """The workspace that somebody comes in to: where they are longest."""
+    query = select(Membership.workspace_id).filter_by(user_id=user.id, is_active=True)
+    return db.session.scalar(query.order_by(Membership.created_at, Membership.workspace_id).limit(1))
+
+
+def _note_failure(user: User | None, workspace_id: int | None, address: str) -> None:
+    if user is not None and workspace_id is not None:
         with writing():
             timeline.record(
                 None,
                 "login_failed",
-                workspace_id=user.workspace_id,
+                workspace_id=workspace_id,
                 actor="panel",
                 email=user.email,
                 address=address,

@@ -31,7 +31,7 @@ def read(
         name = read_name(name)
         columns |= {"name": name, "name_key": name.casefold()}
     if session_id is not None:
-        columns["session_id"] = read_session_id(session_id)
+        columns["session_id"] = columns["instance"] = read_session_id(session_id)
     if phone_number is not None:
         columns["phone_number"] = read_expected_number(phone_number)
     if description is not None:

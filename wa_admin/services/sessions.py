@@ -202,7 +202,7 @@ def delete(workspace_id: int, id: int, *, force: bool = False, actor: str) -> No
     if wa_session.is_default and not force:
         raise DefaultStays
     with links.asking(wa_session) as driver, suppress(InstanceNotFound):
-        driver.delete(wa_session.session_id)
+        driver.delete(wa_session.instance)
     with writing():
         _remove(roster.find(workspace_id, id), actor)
 
@@ -262,7 +262,7 @@ def _change(wa_session: WhatsAppSession, values: Mapping[str, object], actor: st
     for field in changed:
         setattr(wa_session, field, values[field])
     wa_session.updated_at = clock.now()
-    what = [field for field in changed if field != "name_key"]
+    what = [field for field in changed if field not in ("name_key", "instance")]
     timeline.record(
         wa_session, "session_edited", workspace_id=wa_session.workspace_id, actor=actor, changed=what
     )
@@ -321,6 +321,6 @@ def _unique() -> Iterator[None]:
         yield
     except IntegrityError as error:
         text = str(error.orig)
-        if "session_id" in text:
+        if "session_id" in text or "instance" in text:
             raise SessionIdTaken from error
         raise (NameTaken() if "name" in text else ChangedMeanwhile()) from error

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from babel.dates import get_timezone
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import contains_eager
 
 from .. import clock, passwords, plain, vocabulary, words
 from ..crypto import digest, new_token
 from ..extensions import db, writing
-from ..models import LoginSession, Role, SetupToken, User, Workspace
+from ..models import LoginSession, Membership, Role, SetupToken, User, Workspace
 from ..refusal import Refusal
 from . import logins, throttle, timeline
 
@@ -81,18 +82,18 @@ def add(
     language: str | None = None,
     time_zone: str | None = None,
     actor: str,
-) -> User:
+) -> Membership:
     """Let somebody in.
 
     Raises EmailTaken, UnfitText, UnfitPassword or UnfitPreference, which name their field, or TooBusy.
     """
-    user = _draft(workspace_id, email, name, password, role, language, time_zone)
+    user = _draft(email, name, password, language, time_zone)
     with writing():
-        _insert(user)
+        member = _insert(user, workspace_id, role)
         timeline.record(
-            None, "user_added", workspace_id=workspace_id, actor=actor, email=user.email, role=user.role
+            None, "user_added", workspace_id=workspace_id, actor=actor, email=user.email, role=role
         )
-    return user
+    return member
 
 
 def issue_setup_token() -> str:
@@ -129,106 +130,106 @@ def set_up(
     address: str,
     agent: str,
 ) -> str:
-    """Make the first person, an admin, and return the token of their login.
+    """Make the first person, an admin and owner, and return the token of their login.
 
     Of two at once one wins. Raises SetupOver, NoSetup, or what add() raises about the input.
     """
     check_setup_token(token)
-    user = _draft(_first_workspace(), email, name, password, Role.ADMIN, language, time_zone)
-    login, now = new_token(), clock.now()
+    user = _draft(email, name, password, language, time_zone)
+    login, now, workspace_id = new_token(), clock.now(), Workspace.first_id()
     with writing():
-        db.session.scalar(select(Workspace.id).filter_by(id=user.workspace_id).with_for_update())
+        db.session.scalar(select(Workspace.id).filter_by(id=workspace_id).with_for_update())
         check_setup_token(token)
         db.session.execute(update(SetupToken).filter_by(token_hash=digest(token)).values(used_at=now))
-        user.last_login_at = now
-        _insert(user)
-        logins.start(login, user.id, address=address, agent=agent, now=now)
-        timeline.record(None, "set_up", workspace_id=user.workspace_id, actor=user.email, address=address)
+        user.last_login_at, user.is_owner = now, True
+        _insert(user, workspace_id, Role.ADMIN)
+        logins.start(login, user.id, workspace_id, address=address, agent=agent, now=now)
+        timeline.record(None, "set_up", workspace_id=workspace_id, actor=user.email, address=address)
     return login
 
 
-def listed(workspace_id: int) -> list[User]:
+def listed(workspace_id: int) -> list[Membership]:
     """Everybody of the workspace, who may sign in first, then by name."""
-    query = select(User).filter_by(workspace_id=workspace_id)
-    return list(db.session.scalars(query.order_by(User.is_active.desc(), func.lower(User.name), User.id)))
+    query = _members(workspace_id).order_by(Membership.is_active.desc(), func.lower(User.name), User.id)
+    return list(db.session.scalars(query))
 
 
-def find(workspace_id: int, key: str | int) -> User:
+def find(workspace_id: int, key: str | int) -> Membership:
     """By number or e-mail address. Raises UserNotFound."""
-    query = select(User).filter_by(workspace_id=workspace_id)
-    query = query.filter_by(id=key) if isinstance(key, int) else query.filter_by(email=key.strip().lower())
-    user = db.session.scalar(query)
-    if user is None:
+    query = _members(workspace_id)
+    query = query.where(User.id == key if isinstance(key, int) else User.email == key.strip().lower())
+    member = db.session.scalar(query)
+    if member is None:
         raise UserNotFound(key)
-    return user
+    return member
 
 
 def last_seen(workspace_id: int) -> dict[int, datetime]:
     """When each person who is signed in used the panel last, by number."""
     seen = func.max(LoginSession.seen_at)
-    query = select(LoginSession.user_id, seen).join(User, User.id == LoginSession.user_id)
-    query = query.where(User.workspace_id == workspace_id).group_by(LoginSession.user_id)
+    query = select(LoginSession.user_id, seen).where(LoginSession.workspace_id == workspace_id)
+    query = query.group_by(LoginSession.user_id)
     return {row[0]: row[1] for row in db.session.execute(query)}
 
 
-def set_role(workspace_id: int, key: str | int, role: Role, *, actor: str) -> User:
+def set_role(workspace_id: int, key: str | int, role: Role, *, actor: str) -> Membership:
     """Change what somebody may do and end their logins. Raises UserNotFound or LastAdmin."""
     with writing():
-        user = find(workspace_id, key)
-        if user.role != role:
-            _keep_an_admin(user, stays=role == Role.ADMIN)
-            was, user.role = user.role, role
-            logins.end_all(user.id)
+        member = find(workspace_id, key)
+        if member.role != role:
+            _keep_an_admin(member, stays=role == Role.ADMIN)
+            was, member.role = member.role, role
+            logins.end_all(member.user_id, workspace_id=workspace_id)
             timeline.record(
                 None,
                 "role_changed",
                 workspace_id=workspace_id,
                 actor=actor,
-                email=user.email,
+                email=member.email,
                 was=was,
                 role=role,
             )
     logins.forget_cached()
-    return user
+    return member
 
 
-def set_active(workspace_id: int, key: str | int, is_active: bool, *, actor: str) -> User:
+def set_active(workspace_id: int, key: str | int, is_active: bool, *, actor: str) -> Membership:
     """Let somebody in again, or keep them out and end their logins. Raises UserNotFound or LastAdmin."""
     with writing():
-        user = find(workspace_id, key)
-        if user.is_active != is_active:
-            _keep_an_admin(user, stays=is_active)
-            user.is_active = is_active
-            logins.end_all(user.id)
+        member = find(workspace_id, key)
+        if member.is_active != is_active:
+            _keep_an_admin(member, stays=is_active)
+            member.is_active = is_active
+            logins.end_all(member.user_id, workspace_id=workspace_id)
             timeline.record(
                 None,
                 "user_edited",
                 workspace_id=workspace_id,
                 actor=actor,
-                email=user.email,
+                email=member.email,
                 is_active=is_active,
             )
     logins.forget_cached()
-    return user
+    return member
 
 
 def set_password(
     workspace_id: int, key: str | int, password: str, *, keep_login_id: int | None = None, actor: str
-) -> User:
+) -> Membership:
     """Change a password and end the other logins; the wait after failed tries is over.
 
     Raises UserNotFound, UnfitPassword or TooBusy.
     """
-    user = find(workspace_id, key)
-    password_hash = passwords.hashed(passwords.checked(password, (user.email, user.name)))
+    member = find(workspace_id, key)
+    password_hash = passwords.hashed(passwords.checked(password, (member.email, member.name)))
     with writing():
-        user = find(workspace_id, key)
-        user.password_hash = password_hash
-        logins.end_all(user.id, but_login_id=keep_login_id)
-        throttle.forgive(user.email, None, clock.now())
-        timeline.record(None, "password_changed", workspace_id=workspace_id, actor=actor, email=user.email)
+        member = find(workspace_id, key)
+        member.user.password_hash = password_hash
+        logins.end_all(member.user_id, but_login_id=keep_login_id)
+        throttle.forgive(member.email, None, clock.now())
+        timeline.record(None, "password_changed", workspace_id=workspace_id, actor=actor, email=member.email)
     logins.forget_cached()
-    return user
+    return member
 
 
 def edit_profile(
@@ -240,18 +241,19 @@ def edit_profile(
     time_zone: str | None,
     theme: str,
     actor: str,
-) -> User:
+) -> Membership:
     """Change how somebody is called and shown things. Raises UserNotFound, UnfitText or UnfitPreference."""
     if theme not in vocabulary.THEMES:
         raise UnfitPreference("theme")
     with writing():
-        user = find(workspace_id, key)
+        member = find(workspace_id, key)
+        user = member.user
         user.name = plain.line(name, LONGEST_NAME, field="name")
         user.language, user.time_zone = checked_language(language), checked_time_zone(time_zone)
         user.theme = theme
         timeline.record(None, "user_edited", workspace_id=workspace_id, actor=actor, email=user.email)
     logins.forget_cached()
-    return user
+    return member
 
 
 def new_password() -> str:
@@ -291,46 +293,45 @@ def checked_time_zone(time_zone: str | None) -> str | None:
     return time_zone
 
 
-def _draft(
-    workspace_id: int,
-    email: str,
-    name: str,
-    password: str,
-    role: Role,
-    language: str | None,
-    time_zone: str | None,
-) -> User:
+def _members(workspace_id: int) -> Select[Membership]:
+    return (
+        select(Membership)
+        .join(Membership.user)
+        .options(contains_eager(Membership.user))
+        .where(Membership.workspace_id == workspace_id)
+    )
+
+
+def _draft(email: str, name: str, password: str, language: str | None, time_zone: str | None) -> User:
     """A person not yet stored. The slow hash is computed here, outside of any transaction."""
     email = checked_email(email)
     name = plain.line(name, LONGEST_NAME, field="name")
     language, time_zone = checked_language(language), checked_time_zone(time_zone)
     password_hash = passwords.hashed(passwords.checked(password, (email, name)))
     return User(
-        workspace_id=workspace_id,
         email=email,
         name=name,
         password_hash=password_hash,
-        role=Role(role),
         language=language,
         time_zone=time_zone,
         created_at=clock.now(),
     )
 
 
-def _insert(user: User) -> None:
+def _insert(user: User, workspace_id: int, role: Role) -> Membership:
     if db.session.scalar(select(User.id).filter_by(email=user.email)) is not None:
         raise EmailTaken
-    db.session.add(user)
+    member = Membership(user=user, workspace_id=workspace_id, role=Role(role), created_at=user.created_at)
+    db.session.add(member)
     db.session.flush()
+    return member
 
 
-def _keep_an_admin(user: User, *, stays: bool) -> None:
-    if stays or user.role != Role.ADMIN or not user.is_active:
+def _keep_an_admin(member: Membership, *, stays: bool) -> None:
+    if stays or member.role != Role.ADMIN or not member.is_active:
         return
-    admins = select(User.id).filter_by(workspace_id=user.workspace_id, role=Role.ADMIN, is_active=True)
-    if list(db.session.scalars(admins.with_for_update())) == [user.id]:
-        raise LastAdmin(user.name)
-
-
-def _first_workspace() -> int:
-    return db.session.scalars(select(Workspace.id).order_by(Workspace.id).limit(1)).one()
+    admins = select(Membership.user_id).filter_by(
+        workspace_id=member.workspace_id, role=Role.ADMIN, is_active=True
+    )
+    if list(db.session.scalars(admins.with_for_update())) == [member.user_id]:
+        raise LastAdmin(member.name)

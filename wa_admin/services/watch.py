@@ -59,7 +59,7 @@ def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
     id, rev = wa_session.id, wa_session.rev
     began = time.monotonic()
     try:
-        state = gateways.driver(wa_session.gateway).state(wa_session.session_id)
+        state = gateways.driver(wa_session.gateway).state(wa_session.instance)
     except InstanceNotFound:
         state = State(Status.DISCONNECTED, _lost(wa_session), "not found")
     latency_ms = int(1000 * (time.monotonic() - began))
@@ -153,9 +153,9 @@ def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
         return
     url = gateways.hook_url(wa_session.gateway)
     try:
-        installed = driver.webhook(wa_session.session_id)
+        installed = driver.webhook(wa_session.instance)
         if not is_in_order(installed, url, driver):
-            driver.set_webhook(wa_session.session_id, url)
+            driver.set_webhook(wa_session.instance, url)
             with writing():
                 timeline.record(
                     wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor="check"
@@ -230,7 +230,7 @@ def _fall_silent(wa_session: WhatsAppSession, now: datetime) -> None:
     driver = gateways.driver(wa_session.gateway)
     if restart and "restart" in driver.capabilities:
         try:
-            driver.restart(wa_session.session_id)
+            driver.restart(wa_session.instance)
         except GatewayError as error:
             _note_failure(wa_session, error)
 
@@ -264,7 +264,7 @@ def _claim_reconnect(wa_session: WhatsAppSession, now: datetime, jitter: Callabl
 def _reconnect(wa_session: WhatsAppSession) -> None:
     gateway = db.session.get_one(Gateway, wa_session.gateway_id)
     try:
-        answer = gateways.driver(gateway).connect(wa_session.session_id)
+        answer = gateways.driver(gateway).connect(wa_session.instance)
     except GatewayError as error:
         _note_failure(wa_session, error)
         return

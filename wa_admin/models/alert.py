@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import Base
+from .types import Key, Moment, UtcDateTime, Word, one_of
+
+
+class AlertChannel(Base):
+    """Where a workspace wants to be told: one address in apprise's form."""
+
+    __tablename__ = "alert_channel"
+
+    id: Mapped[Key]
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    kind: Mapped[str] = mapped_column(String(32))  # apprise's word: mailto, tgram, slack …
+    sealed_url: Mapped[str] = mapped_column(Text)
+    language: Mapped[str | None] = mapped_column(String(8))
+    # minutes after midnight in `time_zone`; what comes up in between waits for the end of it
+    quiet_from: Mapped[int | None]
+    quiet_until: Mapped[int | None]
+    time_zone: Mapped[str | None] = mapped_column(String(64))
+    is_active: Mapped[bool] = mapped_column(default=True)
+    last_told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(String(300))
+    created_at: Mapped[Moment]
+
+
+class Outage(Base):
+    """A session that needs a person, or a gateway that is down: told once, and once when it is over."""
+
+    __tablename__ = "outage"
+    __table_args__ = (
+        Index(
+            "uq_outage_of_session",
+            "session_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL AND session_id IS NOT NULL"),
+            postgresql_where=text("ended_at IS NULL AND session_id IS NOT NULL"),
+        ),
+        Index(
+            "uq_outage_of_gateway",
+            "gateway_id",
+            "workspace_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
+            postgresql_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[Key]
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    session_id: Mapped[int | None] = mapped_column(ForeignKey("whatsapp_session.id", ondelete="CASCADE"))
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateway.id", ondelete="CASCADE"))
+    reason: Mapped[str] = mapped_column(String(32))
+    began_at: Mapped[Moment]
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class NoticeStatus(StrEnum):
+    WAITING = "waiting"
+    TOLD = "told"
+    FAILED = "failed"
+    NEEDLESS = "needless"  # over before anybody was told
+
+
+class Notice(Base):
+    """One thing to tell one channel: that an outage began, or that it is over."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        UniqueConstraint("outage_id", "channel_id", "is_end", name="uq_notice"),
+        CheckConstraint(one_of("status", NoticeStatus), name="ck_notice_status"),
+        Index(
+            "ix_notice_due",
+            "next_at",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+    )
+
+    id: Mapped[Key]
+    outage_id: Mapped[int] = mapped_column(ForeignKey("outage.id", ondelete="CASCADE"))
+    channel_id: Mapped[int] = mapped_column(ForeignKey("alert_channel.id", ondelete="CASCADE"), index=True)
+    is_end: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[NoticeStatus] = mapped_column(Word(NoticeStatus), default=NoticeStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[Moment]
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(String(300))

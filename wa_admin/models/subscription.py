@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..extensions import Base
+from .types import Key, Moment, UtcDateTime, Word, one_of
+
+
+class Subscription(Base):
+    """A URL of an app that wants to hear what happens: an outgoing webhook."""
+
+    __tablename__ = "subscription"
+
+    id: Mapped[Key]
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
+    name: Mapped[str] = mapped_column(String(80))
+    sealed_url: Mapped[str] = mapped_column(Text)  # it may hold a secret of the app
+    host: Mapped[str] = mapped_column(String(255))  # what is shown of it
+    events: Mapped[str] = mapped_column(String(200))  # kinds, separated by commas
+    sealed_secret: Mapped[str] = mapped_column(Text)
+    sealed_old_secret: Mapped[str | None] = mapped_column(Text)  # signs too until `old_secret_until`
+    old_secret_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # after days of failure
+    created_by: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[Moment]
+
+
+class CallStatus(StrEnum):
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Call(Base):
+    """One event for one subscription, and how far it came. `uid` is its webhook-id: the same on each try."""
+
+    __tablename__ = "call"
+    __table_args__ = (
+        CheckConstraint(one_of("status", CallStatus), name="ck_call_status"),
+        Index("ix_call_list", "subscription_id", "id"),
+        Index(
+            "ix_call_due",
+            "next_at",
+            "id",
+            sqlite_where=text("status = 'waiting'"),
+            postgresql_where=text("status = 'waiting'"),
+        ),
+    )
+
+    id: Mapped[Key]
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"))
+    uid: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[str] = mapped_column(Text)  # the JSON that is signed, to the letter
+    status: Mapped[CallStatus] = mapped_column(Word(CallStatus), default=CallStatus.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    answer_status: Mapped[int | None]  # of the last try
+    error: Mapped[str | None] = mapped_column(String(200))
+    created_at: Mapped[Moment]
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
