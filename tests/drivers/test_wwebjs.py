@@ -187,15 +187,34 @@ def test_two_threads_start_one_browser(gateway, driver, monkeypatch):
     assert asked(gateway, "/session/start") == 1
 
 
-@pytest.mark.parametrize(
-    ("cause", "detail"),
-    [({"error": "Failed to launch the browser process"}, "Failed to launch"), ({}, "could not start")],
-)
-def test_a_browser_that_cannot_start_is_told(gateway, driver, cause, detail):
-    gateway.cause = cause
-    with pytest.raises(Rejected, match=detail):
+def test_a_browser_that_cannot_start_is_told(gateway, driver):
+    gateway.cause = {"error": "Failed to launch the browser process"}
+    with pytest.raises(Rejected, match="Failed to launch"):
         driver.connect("main")
     gateway.cause = None
+    assert isinstance(driver.connect("main"), Code)
+
+
+# as a running one said without a network; after a timeout it says nothing
+@pytest.mark.parametrize("cause", [{"error": "net::ERR_NAME_NOT_RESOLVED at https://web.whatsapp.com/"}, {}])
+def test_a_browser_that_cannot_reach_whatsapp_is_the_networks_affair(gateway, driver, cause):
+    gateway.cause = cause
+    assert driver.connect("main") == State("disconnected", "network", "out of reach")
+
+
+def test_starts_that_fail_become_rare_as_each_leaves_a_browser_behind(gateway, driver, clock):
+    gateway.cause = {}
+    for _ in range(24 * 60):
+        driver.connect("main")
+        clock.forward(60)
+    assert asked(gateway, "/session/start") == 29  # after 1, 2, 4 ... minutes, then once an hour
+
+
+def test_a_start_that_works_is_not_put_off(gateway, driver, clock):
+    gateway.cause = {}
+    driver.connect("main")
+    gateway.cause = None
+    clock.forward(60)
     assert isinstance(driver.connect("main"), Code)
 
 

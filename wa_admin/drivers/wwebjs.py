@@ -112,6 +112,8 @@ class Wwebjs(Driver):
             self._bring_up(instance)
         except StillStarting:
             return State("connecting", word="starting")
+        except OutOfReach:
+            return State("disconnected", "network", "out of reach")
         return self._await_code(instance)
 
     def pair(self, instance: str, phone: str) -> Code:
@@ -159,7 +161,8 @@ class Wwebjs(Driver):
         self._sights[instance].expect(NOT_FOUND, self._now())
 
     def restart(self, instance: str) -> None:
-        """Drop the connection and build it anew, the login stays. Raises Rejected when it cannot start."""
+        """Drop the connection and build it anew, the login stays. Raises Rejected or NotConnected when
+        it cannot start."""
         with suppress(StillStarting):
             self._restart(instance)
 
@@ -262,14 +265,18 @@ class Wwebjs(Driver):
         with self._lock:
             if sight.is_starting(now):
                 raise StillStarting("its browser is still starting")
+            if sight.is_resting(now):
+                raise OutOfReach("its browser could not reach WhatsApp a while ago")
             sight.started_at = now
         sight.forget_codes()
         try:
             self._http.call("GET", path_to(route, instance), seconds=self.start_seconds)
         except TimedOut as error:
             raise StillStarting("its browser is still starting") from error
-        except GatewayError:
+        except GatewayError as error:
             sight.started_at = None
+            if isinstance(error, OutOfReach):
+                sight.failed(self._now())
             raise
         sight.started_at = None
 
@@ -401,6 +408,10 @@ class StillStarting(NotConnected):
     """Its browser takes its time."""
 
 
+class OutOfReach(NotConnected):
+    """Its browser runs, and WhatsApp's page does not come up in it."""
+
+
 def refusal(answer: Answer) -> GatewayError:
     """What an answer of wwebjs-api that is no success means."""
     status, text = answer.status, answer.text
@@ -408,6 +419,7 @@ def refusal(answer: Answer) -> GatewayError:
         return NotConnected(text)
     if status == 422 and text.startswith("Session already exists"):
         return AlreadyThere(text)
-    if status == 422 and set(object_of(answer.body)) == {"success"}:
-        return Rejected("its browser could not start, and it does not say why")
+    cause = text_of(object_of(answer.body), "error") or ""
+    if status == 422 and (not cause or cause.startswith("net::")):  # it loses the cause of a timeout
+        return OutOfReach("its browser cannot reach WhatsApp")
     return refused(answer)

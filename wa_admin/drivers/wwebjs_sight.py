@@ -12,6 +12,7 @@ FIRST_CODE_SECONDS, CODE_SECONDS, CODES = 60, 20, 6
 DEAD_AFTER = timedelta(seconds=60)  # the last code is served for ever
 # While a browser starts, its session is in no list: only what is missing for longer is believed to be
 LAUNCH = timedelta(seconds=90)
+LONGEST_REST = timedelta(hours=1)
 LONG_AGO = timedelta(days=1)
 
 
@@ -24,6 +25,8 @@ class Sight:
     was_connected: bool = False
     is_authenticated: bool = False
     is_gone: bool = False  # we have deleted it
+    _failed_at: datetime | None = None
+    _failures: int = 0
     _trouble: tuple[str, datetime] | None = None
     _digest: bytes = field(default=b"", repr=False)
     _codes: int = 0
@@ -32,6 +35,14 @@ class Sight:
     def is_starting(self, now: datetime) -> bool:
         """Its start has not answered, and may go on."""
         return self.started_at is not None and now - self.started_at < 2 * LAUNCH
+
+    def is_resting(self, now: datetime) -> bool:
+        """Each start that fails leaves a Chrome behind which nothing ends, so they become rare."""
+        rest = min(timedelta(minutes=2 ** min(self._failures - 1, 6)), LONGEST_REST)
+        return self._failed_at is not None and now - self._failed_at < rest
+
+    def failed(self, now: datetime) -> None:
+        self._failed_at, self._failures = now, self._failures + 1
 
     def code(self, qr: str, now: datetime) -> Code:
         """This code, which is as old as our first sight of it."""
@@ -60,4 +71,5 @@ class Sight:
         self._trouble = word, now - LONG_AGO
 
     def is_well(self) -> None:
-        self._trouble = None
+        self._trouble = self._failed_at = None
+        self._failures = 0
