@@ -218,6 +218,7 @@ def reports_nothing(driver: Driver) -> bool:
 
 @pytest.mark.ability("reach")
 def test_it_is_reached_without_touching_a_session(driver):
+    assert sorted(FAKES) == sorted(DRIVERS), "a kind is missing here"
     assert isinstance(driver.version(), str)
     assert driver.offers() <= driver.capabilities <= set(CAPABILITIES)
 
@@ -296,9 +297,10 @@ def test_what_is_connected_needs_no_code(linked):
 
 
 @pytest.mark.ability("code on demand")
-def test_a_code_can_be_asked_for_exactly_where_none_is_told(created):
+def test_a_code_can_be_asked_for_exactly_where_none_is_told(created, record_property):
     created.driver.connect(created.instance)
     if created.driver.tells_codes:
+        record_property("refused", True)
         with pytest.raises(Unsupported):
             created.driver.code(created.instance)
         return
@@ -540,7 +542,7 @@ def test_an_unlink_comes_in_where_states_are_told(linked, heard, record_property
     wait_until(lambda: "disconnected" in [one.state.status for one in heard(StateSeen)], 5)
 
 
-@pytest.mark.ability("messages in")
+@pytest.mark.ability("foreign webhooks")
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b'{"event": 7}', b"\xff"])
 def test_what_is_not_this_gateways_is_a_bad_answer_or_nothing(driver, body):
     try:

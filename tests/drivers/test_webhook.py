@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from pathlib import Path
 
 import httpx
 import pytest
@@ -26,6 +27,7 @@ from wa_admin.drivers.contract import (
 
 URLS = {name: f"https://flows.test/{name}?key=7" for name in ("create", "connect", "status", "disconnect")}
 TOKEN = "tok-0815"
+PAYLOADS = Path(__file__).parent / "payloads" / "webhook"
 PNG = picture("2@abc")
 
 
@@ -64,6 +66,66 @@ def driver(fake):
     driver = make("webhook", fake.access())
     yield driver
     driver.close()
+
+
+@pytest.fixture
+def example(gateway):
+    """A driver at a gateway that answers what the contract shows, and what it asked."""
+
+    def start(name):
+        said = json.loads((PAYLOADS / f"{name}.json").read_text())
+        answer = said["response"]
+        driver, seen = gateway(answer["body"], answer["status"], **{"Content-Type": "application/json"})
+        return driver, seen, said["request"]
+
+    return start
+
+
+@pytest.mark.parametrize("name", ["create", "create_n8n"])
+def test_a_session_is_created_as_the_contract_shows(example, name):
+    driver, seen, asked = example(name)
+    assert driver.create("WhatsApp Cobranca") == Created("abc123", TOKEN)
+    assert json.loads(seen[0].content) == asked["body"]
+    assert TOKEN not in repr(driver.create("WhatsApp Cobranca"))
+
+
+def test_a_code_comes_as_the_contract_shows(example):
+    driver, seen, asked = example("connect")
+    assert driver.connect("abc123").image.startswith(b"\x89PNG")
+    assert json.loads(seen[0].content) == asked["body"]
+
+
+def test_a_state_comes_as_the_contract_shows(example):
+    driver, _, _ = example("status")
+    assert driver.state("abc123") == State("connected", word="connected", number="5511999999999")
+
+
+def test_a_text_is_sent_as_the_contract_shows(example):
+    driver, seen, asked = example("send")
+    assert driver.send_text("abc123", "6281234567890", "Halo", "ref") == "wamid-1"
+    body = json.loads(seen[0].content)
+    assert body == asked["body"] | {"client_message_id": body["client_message_id"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "sentence"),
+    [
+        ("create_started", lambda driver: driver.create("a"), "reply when it finishes"),
+        ("status_inactive", lambda driver: driver.state("abc123"), "not active"),
+        ("disconnect_failed", lambda driver: driver.logout("abc123"), "the device is busy"),
+    ],
+)
+def test_a_failure_of_the_contract_says_what_to_do(example, name, call, sentence):
+    driver, _, _ = example(name)
+    with pytest.raises((BadAnswer, Rejected), match=sentence):
+        call(driver)
+
+
+@pytest.mark.parametrize("name", ["disconnect", "connect_linked"])
+def test_what_the_contract_calls_done_is_done(example, name):
+    driver, _, asked = example(name)
+    done = driver.logout if name == "disconnect" else driver.connect
+    assert done("abc123") in (None, State("connected", word="connected"))
 
 
 def test_one_url_may_serve_all_actions(gateway):
