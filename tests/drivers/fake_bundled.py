@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 import httpx
-from fake_gateway import ANNA, PHONE, Answer, Asked, FakeGateway, by_hand
+from fake_gateway import ANNA, PHONE, Answer, Asked, FakeGateway
 from running_gateway import RunningGateway, wait_until
 
 OURS = {"connection", "content-length", "transfer-encoding", "date", "server"}
@@ -63,7 +63,3 @@ class FakeBundled(FakeGateway):
 
     def acknowledge(self, instance: str, provider_id: str, kind: str = "delivered") -> None:
         self._gateway.simulate("receipt", instance, id=provider_id, type=kind)
-
-
-if __name__ == "__main__":
-    by_hand(FakeBundled)

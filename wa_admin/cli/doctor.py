@@ -32,16 +32,20 @@ class Finding:
 
 
 @click.command()
+@click.option("--gateway", "gateway_name", metavar="NAME", help="Try only this gateway: whether it fits.")
+@click.option("--trial", is_flag=True, help="With --gateway: make a session there, and delete it again.")
 @as_json
 @click.pass_context
 @in_panel
-def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Check settings, database, gateway, webhook, engine, disk and clock.
+def doctor(ctx: click.Context, gateway_name: str | None, trial: bool, as_json: bool) -> None:
+    """Check settings, database, gateway, webhook, engine, disk and clock; or one gateway closely.
 
     The exit code is 1 when something is bad.
     """
+    if trial and gateway_name is None:
+        raise click.UsageError("--trial needs --gateway.")
     found = []
-    for finding in examine():
+    for finding in examine() if gateway_name is None else examine_gateway(gateway_name, trial=trial):
         found.append(finding)
         if not as_json:
             _print(finding)
@@ -61,6 +65,17 @@ def examine() -> Iterator[Finding]:
     yield from _gateway()
     yield from _rest()
     yield _engine()
+
+
+def examine_gateway(name: str, *, trial: bool) -> Iterator[Finding]:
+    """Whether this gateway fits; no session is touched. Raises UnknownGateway."""
+    from ..services import gateway_check, gateways
+
+    levels = {gateway_check.OK: "ok", gateway_check.WARN: "warn", gateway_check.FAIL: "bad"}
+    gateway = gateways.named(name)
+    driver, access = gateways.driver(gateway), gateways.access(gateway)
+    for one in gateway_check.look(driver, access, throw_away=trial):
+        yield Finding(levels[one.level], one.name, one.sentence, one.next_step)
 
 
 def _settings() -> Iterator[Finding]:

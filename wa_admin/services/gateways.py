@@ -54,6 +54,15 @@ class NoGateway(Refusal):
         super().__init__(_l("No gateway is set up yet. Start wa-admin with `flask up`, which does it."))
 
 
+class UnknownGateway(Refusal):
+    code = "unknown_gateway"
+    status = 404
+
+    def __init__(self, name: str, names: list[str]) -> None:
+        known = ", ".join(names)
+        super().__init__(_l("There is no gateway %(name)s; there are: %(known)s.", name=name, known=known))
+
+
 def ensure() -> Gateway:
     """The row of the bundled gateway, or of the one that the settings name; its key kept up to date."""
     wanted = settings()
@@ -81,16 +90,25 @@ def of_workspace() -> Gateway:
     return gateway
 
 
+def named(name: str) -> Gateway:
+    """Raises UnknownGateway, which lists the names there are."""
+    found = db.session.scalar(select(Gateway).filter_by(name=name))
+    if found is None:
+        raise UnknownGateway(name, list(db.session.scalars(select(Gateway.name).order_by(Gateway.name))))
+    return found
+
+
 def driver(gateway: Gateway) -> Driver:
     """One driver, and so one pool of connections, per gateway and process."""
     key = (gateway.kind, gateway.base_url, gateway.sealed_key)
     with _drivers_lock:
         if key not in _drivers:
-            _drivers[key] = drivers.make(gateway.kind, _access(gateway))
+            _drivers[key] = drivers.make(gateway.kind, access(gateway))
         return _drivers[key]
 
 
-def _access(gateway: Gateway) -> Access:
+def access(gateway: Gateway) -> Access:
+    """How its driver reaches it. Holds its key: never in a log or a page."""
     return Access(gateway.base_url, vault().open(gateway.sealed_key))
 
 
