@@ -15,11 +15,13 @@ def register(app: Flask) -> None:
 
 def asset(name: str) -> str:
     """The address of a file below static/."""
-    if current_app.debug:
-        _fingerprint.cache_clear()
-    return f"{current_app.static_url_path}/{name}?v={_fingerprint(str(current_app.static_folder), name)}"
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    if app.debug:
+        _address.cache_clear()
+    return _address(app, name)
 
 
 @lru_cache(maxsize=256)
-def _fingerprint(folder: str, name: str) -> str:
-    return hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:10]
+def _address(app: Flask, name: str) -> str:
+    content = Path(str(app.static_folder), name).read_bytes()
+    return f"{app.static_url_path}/{name}?v={hashlib.sha256(content).hexdigest()[:10]}"

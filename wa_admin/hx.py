@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, make_response, redirect
+from flask import Response, redirect
 from htmx_flask import request
 from markupsafe import Markup
 
@@ -29,8 +29,8 @@ def fragment(
 ) -> Response:
     """A fragment. `say` is read out once to people who cannot see the change; `events` happen at the
     element that asked and bubble."""
-    response = make_response(f"{html}{SPOKEN.format(say)}" if say else html, status)
-    response.headers["Cache-Control"] = "no-store"
+    spoken = SPOKEN.format(say) if say else ""
+    response = Response(f"{html}{spoken}", status, {"Cache-Control": "no-store"})
     if events:
         response.headers["HX-Trigger"] = json.dumps(events)  # ASCII, as headers must be
     return response

@@ -21,7 +21,8 @@ def at(when: datetime | None) -> str:
     """A moment inside a sentence: the time today, with the day otherwise."""
     if when is None:
         return gettext("an unknown time")
-    local, today = when.astimezone(get_timezone()), clock.now().astimezone(get_timezone())
+    zone = get_timezone()
+    local, today = when.astimezone(zone), clock.now().astimezone(zone)
     time = _short_time(local.replace(second=0, microsecond=0, tzinfo=None), str(get_locale()))
     return time if local.date() == today.date() else f"{day(when)}, {time}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ def look_words(wa_session: Any) -> Words:
     """The words for what the session looks like now, its facts filled in."""
     catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
     words, facts = _look_words(wa_session.look, str(get_locale()), catalogues), _Facts(wa_session)
-    return replace(words, what=words.what % facts, next=words.next % facts)
+    return Words(words.word, words.tone, words.icon, words.what % facts, words.next % facts)
 
 
 @lru_cache(maxsize=len(LOOKS) * len(LANGUAGES))
