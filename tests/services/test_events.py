@@ -57,6 +57,12 @@ def test_success_takes_the_code_away(unlinked):
     assert (unlinked.sealed_qr, unlinked.sealed_pairing_code) == (None, None)
 
 
+def test_a_number_that_comes_later_is_no_second_link(unlinked):
+    take_in(says("connected"), says("connected", number="6281234567890"))
+    assert unlinked.linked_number == "6281234567890"
+    assert [event.kind for event in db.session.query(Event)].count("linked") == 1
+
+
 def test_another_number_than_expected_is_noticed(make_session):
     wa_session = make_session(phone_number="628111111111", status=Status.CONNECTING, linked_at=None)
     take_in(says("connected", number="628222222222"))

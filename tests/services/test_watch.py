@@ -219,6 +219,15 @@ def test_messages_that_nobody_confirms_are_silence_too(stub, make_session, make_
     assert wa_session.look == Look.SILENT
 
 
+def test_a_gateway_that_tells_no_receipts_is_not_called_silent_for_it(stub, make_session, make_message):
+    wa_session = make_session(connected_at=ago(hours=1))
+    make_message(wa_session, status=MessageStatus.SENT, sent_at=ago(minutes=11))
+    with writing():
+        wa_session.gateway.capabilities = "qr,list"
+    watch.reconcile()
+    assert wa_session.look == Look.CONNECTED
+
+
 def test_a_proof_of_life_ends_the_silence(stub, make_session):
     wa_session = make_session(connected_at=ago(hours=3), reason=Reason.SILENT, silent_restart_at=ago(hours=1))
     with writing():

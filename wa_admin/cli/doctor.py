@@ -169,7 +169,7 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
     driver = gateways.driver(known)
     try:
         state = driver.state(wa_session.instance)
-        webhook = driver.webhook(wa_session.instance)
+        webhook = driver.webhook(wa_session.instance) if "set_webhook" in driver.capabilities else None
     except InstanceNotFound:
         yield Finding("warn", wa_session.name, "the gateway does not know it", link)
         return
@@ -181,6 +181,8 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
         yield Finding("ok", wa_session.name, "connected")
     else:
         yield Finding("warn", wa_session.name, f"not connected ({state.reason or state.word})", link)
+    if "set_webhook" not in driver.capabilities:
+        return
     if not watch.is_in_order(webhook, gateways.hook_url(known), driver):
         sentence = "is not installed as it should be"
         yield Finding(

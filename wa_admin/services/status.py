@@ -114,8 +114,9 @@ def proven(session_id: int, proof: str, at: datetime) -> None:
 
 def _linked(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetime) -> None:
     if state.number and state.number != wa_session.linked_number:
+        if wa_session.linked_number is not None:
+            wa_session.linked_at = None  # another phone; some gateways tell the number only later
         wa_session.linked_number = state.number
-        wa_session.linked_at = None
     if state.profile_name:
         wa_session.profile_name = state.profile_name[:120]
     if wa_session.linked_at is None:

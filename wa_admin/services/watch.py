@@ -204,6 +204,8 @@ def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
     last = max(proofs, default=wa_session.status_at)
     if now - last > timedelta(seconds=settings().silent_after_seconds):
         return True
+    if "receipts" not in wa_session.gateway.capabilities.split(","):
+        return False  # what it sends is never acknowledged
     oldest = db.session.scalar(
         select(func.min(Message.sent_at)).where(
             Message.session_id == wa_session.id,
