@@ -148,6 +148,14 @@ def test_a_login_that_is_offline_cannot_be_unlinked_there(gateway):
         driver.logout("main")
 
 
+def test_unlinking_what_is_not_linked_is_fine(gateway):
+    driver, seen = gateway
+    seen.say("DELETE /instance/logout/main", _error(['The "main" instance is not connected']), 400)
+    seen.say(STATE, {"instance": {"state": "close", "number": None}})
+    driver.logout("main")
+    assert seen.routes == ["DELETE /instance/logout/main", STATE]
+
+
 def test_its_clock_is_believed_and_a_ban_has_an_end(gateway):
     driver, _ = gateway
     event = {

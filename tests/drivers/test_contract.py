@@ -201,12 +201,6 @@ def test_a_session_is_unlinked(gateway):
     assert seen.routes[0] == "DELETE /instance/logout/Totale%20Bot"
 
 
-def test_unlinking_what_is_not_linked_is_fine(gateway):
-    driver, seen = gateway("logout_when_close", "fetchInstances_never_connected")
-    seen.say("GET /instance/connectionState/probe-plain", {"instance": {"state": "close", "number": None}})
-    driver.logout("probe-plain")
-
-
 def test_a_deleted_session_is_gone_and_its_webhook_silent_before(gateway):
     driver, seen = gateway("webhook_find", "webhook_set", "delete_open", "connectionState_after_delete")
     driver.delete(BOT)

@@ -152,11 +152,14 @@ def test_a_login_that_cannot_be_undone_now_is_not_called_unlinked(gateway):
 
 
 def test_as_of_2_4_a_closed_session_answers_a_logout_with_success(gateway):
-    driver, seen = gateway("fetchInstances_after_phone_logout")
+    driver, seen = gateway(
+        "fetchInstances_after_phone_logout", "delete_open", "connectionState_after_delete", "create_qr"
+    )
     said = {"status": "SUCCESS", "error": False, "response": {"message": "Instance was already disconnected"}}
     seen.say("DELETE /instance/logout/Totale%20Bot", said)
+    seen.say("GET /webhook/find/Totale%20Bot", None)
     driver.logout(BOT)
-    assert seen.routes[-1] == "GET /instance/fetchInstances"
+    assert seen.routes[:2] == ["DELETE /instance/logout/Totale%20Bot", "GET /instance/fetchInstances"]
 
 
 def test_a_name_still_taken_by_a_session_being_deleted_is_not_there_yet(gateway):
@@ -347,14 +350,21 @@ def test_the_gateway_of_these_tests_is_deaf_after_its_own_logout(fake, driver, p
     assert messages(fake, driver, panel) == []
 
 
-def test_a_logout_on_the_phone_deafens_nothing_and_makes_nothing_anew(fake, driver, panel):
-    link(fake, driver)
-    fake.unlink(BOT)
+def test_unlinking_what_is_not_linked_is_fine(fake, driver):
     driver.logout(BOT)
+    assert driver.state(BOT).status == "disconnected"
+
+
+def test_a_logout_that_could_not_make_the_session_anew_can_be_repeated(fake, driver, panel):
+    link(fake, driver)
+    fake.fail((500, {}), on="DELETE /instance/delete", times=1)
+    with pytest.raises(BadAnswer):
+        driver.logout(BOT)
+    driver.logout(BOT)
+    driver.set_webhook(BOT, panel.url)
     link(fake, driver)
     fake.write(BOT, "Halo")
     assert messages(fake, driver, panel) == ["Halo"]
-    assert not [asked for asked in fake.asked if "delete" in asked.path]
 
 
 def test_a_webhook_that_fails_does_not_hold_up_a_delete(fake, driver, panel):

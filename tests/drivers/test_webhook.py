@@ -1,6 +1,7 @@
 """Gateways of URLs, as people build them: the quirks of their contract, each survived."""
 
 import json
+import logging
 from base64 import b64encode
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from fake_gateway import PHONE, STRANGER, picture
 from fake_webhook import FakeWebhook
 
+from wa_admin import log
 from wa_admin.drivers import make
 from wa_admin.drivers.contract import (
     Access,
@@ -237,6 +239,15 @@ def test_no_token_is_in_a_failure_that_repeats_it(gateway):
     driver, _ = gateway({"success": False, "error": f"bad token {TOKEN}"})
     with pytest.raises(Rejected, match="bad token …"):
         driver.logout("a")
+
+
+def test_the_token_in_the_url_of_a_state_is_in_no_log_line(gateway, caplog):
+    caplog.set_level(logging.DEBUG)
+    driver, _ = gateway({"status": "connected"})
+    driver.state("a")
+    lines = [log.redact(record.getMessage()) for record in caplog.records]
+    assert any("instance_id=a" in line for line in lines)
+    assert not any(TOKEN in line for line in lines)
 
 
 def test_a_timed_out_create_may_have_created(fake, driver):

@@ -148,8 +148,7 @@ class Evolution(Driver):
         except NotConnected:
             if self._has_login(instance):
                 raise
-        else:
-            self._make_anew(instance)
+        self._make_anew(instance)  # in any case: an earlier attempt may have ended right here
 
     def delete(self, instance: str) -> None:
         """Remove session and login; one that is not there is fine. Raises BadAnswer when it stays."""
