@@ -28,3 +28,7 @@ GRANTS: dict[Role, frozenset[Permission]] = {
 def holders(permission: Permission) -> list[Role]:
     """The roles that have it, the mightiest first."""
     return [role for role, granted in GRANTS.items() if permission in granted]
+
+
+# what an app's key can be given
+KEY_SCOPES = (Permission.LOOK, Permission.SEND, Permission.LINK, Permission.MANAGE)

@@ -7,6 +7,21 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# an entry of the audit log stays as it was written
+APPEND_ONLY = {
+    "sqlite": [
+        f"CREATE TRIGGER audit_entry_no_{act.lower()} BEFORE {act} ON audit_entry "
+        "BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        for act in ("UPDATE", "DELETE")
+    ],
+    "postgresql": [
+        "CREATE FUNCTION audit_entry_stays() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$",
+        "CREATE TRIGGER audit_entry_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_entry "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_stays()",
+    ],
+}
+
 
 def upgrade() -> None:
     op.create_table(
@@ -122,6 +137,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("sealed_url", sa.Text(), nullable=False),
+        sa.Column("allow_private", sa.Boolean(), nullable=False),
         sa.Column("language", sa.String(length=8), nullable=True),
         sa.Column("quiet_from", sa.Integer(), nullable=True),
         sa.Column("quiet_until", sa.Integer(), nullable=True),
@@ -146,6 +162,9 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("key_hash", sa.String(length=64), nullable=False),
         sa.Column("last_four", sa.String(length=4), nullable=False),
+        sa.Column("scopes", sa.String(length=80), nullable=False),
+        sa.Column("sees_all", sa.Boolean(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_by", sa.String(length=80), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
@@ -166,6 +185,8 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("email", sa.String(length=254), nullable=False),
         sa.Column("role", sa.String(32), nullable=False),
+        sa.Column("sees_all", sa.Boolean(), nullable=False),
+        sa.Column("session_ids", sa.JSON(), nullable=False),
         sa.Column("token_hash", sa.String(length=64), nullable=False),
         sa.Column("invited_by", sa.String(length=80), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -309,6 +330,7 @@ def upgrade() -> None:
         sa.Column("last_proof", sa.String(length=16), nullable=True),
         sa.Column("linked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("connected_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("away_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("silent_restart_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sealed_qr", sa.Text(), nullable=True),
         sa.Column("sealed_pairing_code", sa.Text(), nullable=True),
@@ -364,6 +386,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("assignment", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_assignment_session_id"), ["session_id"], unique=False)
+
+    op.create_table(
+        "key_session",
+        sa.Column("key_id", sa.Integer(), nullable=False),
+        sa.Column("session_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["key_id"], ["api_key.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["session_id"], ["whatsapp_session.id"], ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("key_id", "session_id"),
+    )
+    with op.batch_alter_table("key_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_key_session_session_id"), ["session_id"], unique=False)
 
     op.create_table(
         "call",
@@ -621,6 +654,8 @@ def upgrade() -> None:
         "INSERT INTO workspace (name, spreads, requires_second_factor, created_at) "
         "VALUES ('Default', false, false, CURRENT_TIMESTAMP)"
     )
+    for statement in APPEND_ONLY[op.get_bind().dialect.name]:
+        op.execute(statement)
 
 
 def downgrade() -> None:
@@ -698,6 +733,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("call")
+    with op.batch_alter_table("key_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_key_session_session_id"))
+
+    op.drop_table("key_session")
     with op.batch_alter_table("assignment", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_assignment_session_id"))
 
@@ -753,4 +792,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_audit_list")
 
     op.drop_table("audit_entry")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_entry_stays()")
     op.drop_table("attachment")

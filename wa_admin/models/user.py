@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, select
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..extensions import Base, db
@@ -96,6 +96,8 @@ class Invitation(Base):
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
     email: Mapped[str] = mapped_column(String(254))
     role: Mapped[Role] = mapped_column(Word(Role))
+    sees_all: Mapped[bool] = mapped_column(default=True)
+    session_ids: Mapped[list[int]] = mapped_column(JSON, default=list)  # to assign, unless it sees all
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     invited_by: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[Moment]
@@ -181,7 +183,21 @@ class ApiKey(Base):
     name: Mapped[str] = mapped_column(String(60))
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     last_four: Mapped[str] = mapped_column(String(4))
+    scopes: Mapped[str] = mapped_column(String(80))  # permissions, separated by commas
+    sees_all: Mapped[bool] = mapped_column(default=True)  # or only the sessions of its KeySessions
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[Moment]
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class KeySession(Base):
+    """A session that a key which does not see all of them works with."""
+
+    __tablename__ = "key_session"
+
+    key_id: Mapped[int] = mapped_column(ForeignKey("api_key.id", ondelete="CASCADE"), primary_key=True)
+    session_id: Mapped[int] = mapped_column(
+        ForeignKey("whatsapp_session.id", ondelete="CASCADE"), primary_key=True, index=True
+    )
