@@ -53,6 +53,7 @@ class Settings:
     health_check_seconds: int
     silent_after_seconds: int
     api_calls_per_minute: int
+    alert_grace_seconds: int
     log_format: str
 
     @property
@@ -117,6 +118,7 @@ def _read(env: _Environment, data_dir: Path) -> Settings:
         health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
         silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),
         api_calls_per_minute=env.whole("WA_API_CALLS_PER_MINUTE", 12_000, 1, 1_000_000),
+        alert_grace_seconds=env.whole("WA_ALERT_GRACE_SECONDS", 300, 0, 86400),
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )
 

@@ -72,11 +72,12 @@ def locale() -> Locale:
 
 
 def _reader() -> Reader:
-    """In `g.reader` where an answer is made without a request: see polls.py."""
+    """In `g.reader` where something is written for somebody else than whoever asks, or without a request."""
+    if "reader" in g:
+        return g.reader  # type: ignore[no-any-return]
     if has_request_context():
         return Reader(current_user, request.cookies, request.headers.get("Accept-Language"))
-    reader: Reader = g.get("reader", NOBODY)
-    return reader
+    return NOBODY
 
 
 NOBODY = Reader(None, {}, None)

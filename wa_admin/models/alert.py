@@ -20,6 +20,7 @@ class AlertChannel(Base):
     name: Mapped[str] = mapped_column(String(80))
     kind: Mapped[str] = mapped_column(String(32))  # apprise's word: mailto, tgram, slack …
     sealed_url: Mapped[str] = mapped_column(Text)
+    allow_private: Mapped[bool] = mapped_column(default=False)  # a person confirmed such an address
     language: Mapped[str | None] = mapped_column(String(8))
     # minutes after midnight in `time_zone`; what comes up in between waits for the end of it
     quiet_from: Mapped[int | None]

@@ -41,7 +41,10 @@ def move(
     was_away = not wa_session.is_connected
     wa_session.status, wa_session.reason, wa_session.updated_at = status, reason, now
     if was_away and wa_session.is_connected:
+        wa_session.away_since = None
         progress.release(wa_session.id, now)
+    elif not was_away and not wa_session.is_connected:
+        wa_session.away_since = now
     timeline.record(
         wa_session,
         "status",
