@@ -5,9 +5,10 @@ PYTHON ?= $(eval PYTHON := $(shell for name in python3 python3.11 python3.12 pyt
 	done; echo python3))$(PYTHON)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+CATALOGUES := wa_admin/translations
 CHROMIUM := chromium chromium-browser google-chrome
 
-.PHONY: setup run demo test lint bench lock browser
+.PHONY: setup run demo test lint bench lock translations browser
 
 setup: .venv/ready
 
@@ -30,6 +31,12 @@ lint: .venv/ready-for-tests
 
 bench: .venv/ready-for-tests
 	@$(BIN)/python -m bench
+
+translations: .venv/ready-for-tests # after a sentence has changed; then fill in what is missing
+	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k lazy_gettext --no-wrap --sort-by-file \
+		--no-location -o .venv/messages.pot .
+	$(BIN)/pybabel -q update -i .venv/messages.pot -d $(CATALOGUES) --no-wrap --no-fuzzy-matching --ignore-obsolete
+	$(BIN)/pybabel -q compile -d $(CATALOGUES)
 
 lock: .venv/ready-for-tests
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
