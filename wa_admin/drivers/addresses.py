@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
 import httpcore
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Where clouds tell a machine its secrets; link-local ones are refused as a whole
 METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254")))
@@ -40,12 +42,12 @@ def look_up(host: str, port: int, seconds: float) -> list[str]:
     return list(dict.fromkeys(row[4][0] for row in rows))
 
 
-def is_forbidden(text: str, allow_private: bool) -> bool:
-    """No gateway lives there: metadata services never, this machine and its networks unless they may."""
+def is_forbidden(text: str, allow_private: bool, allowed: Iterable[Network] = ()) -> bool:
+    """Nothing we call lives there: metadata services never, private addresses unless they may."""
     address = _unwrapped(_address(text))
     if address is None or address.is_link_local or address.is_multicast or address in METADATA:
         return True
-    return not (allow_private or address.is_global)
+    return not (allow_private or address.is_global or any(address in network for network in allowed))
 
 
 def _address(text: str) -> Address | None:
