@@ -46,6 +46,7 @@ class Call(Base):
         Index("ix_call_list", "subscription_id", "id"),
         Index(
             "ix_call_due",
+            "subscription_id",
             "next_at",
             "id",
             sqlite_where=text("status = 'waiting'"),
@@ -55,7 +56,7 @@ class Call(Base):
 
     id: Mapped[Key]
     subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"))
-    uid: Mapped[str] = mapped_column(String(40))
+    uid: Mapped[str] = mapped_column(String(40), unique=True)
     kind: Mapped[str] = mapped_column(String(40))
     payload: Mapped[str] = mapped_column(Text)  # the JSON that is signed, to the letter
     status: Mapped[CallStatus] = mapped_column(Word(CallStatus), default=CallStatus.WAITING)
@@ -63,6 +64,6 @@ class Call(Base):
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     answer_status: Mapped[int | None]  # of the last try
-    error: Mapped[str | None] = mapped_column(String(200))
+    error: Mapped[str | None] = mapped_column(String(200))  # a code: see services.calls
     created_at: Mapped[Moment]
     delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

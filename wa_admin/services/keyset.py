@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 from sqlalchemy import Select
 
 from ..extensions import db
-from ..models import Event, Message
+from ..models import AuditEntry, Event, Message
 
-Row = TypeVar("Row", Event, Message)
+Row = TypeVar("Row", AuditEntry, Event, Message)
 
 
 @dataclass(frozen=True)
