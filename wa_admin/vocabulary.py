@@ -236,6 +236,14 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
         _("The gateway cannot be reached."),
         _("Check that it runs and that its address is right."),
     ),
+    "gateway_not_trusted": (
+        _("The certificate of the gateway is not trusted."),
+        _("Give the gateway the certificate of the CA that signed it, or have it renewed."),
+    ),
+    "gateway_address": (
+        _("The gateway’s name leads to an address that is not allowed."),
+        _("An owner can allow private addresses for it, under Settings, Gateways."),
+    ),
     "gateway_timeout": (_("The gateway did not answer in time."), _("It may be busy. We keep trying.")),
     "gateway_bad_answer": (
         _("The gateway gave an answer that makes no sense."),
@@ -243,7 +251,7 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
     ),
     "gateway_auth": (
         _("The gateway refuses our key."),
-        _("Set WA_GATEWAY_KEY to the key of the gateway and start again."),
+        _("Enter the right one under Settings, Gateways; WA_GATEWAY_KEY holds that of the first one."),
     ),
     "gateway_not_found": (
         _("The gateway does not know this session."),
@@ -292,3 +300,10 @@ GATEWAYS = {
 }
 THEMES = {"system": _("As the device"), "light": _("Light"), "dark": _("Dark")}
 ROLES = {Role.SUPERVISOR: _("Supervisor"), Role.OPERATOR: _("Operator"), Role.ADMIN: _("Admin")}
+# what an app's key may do
+SCOPES = {
+    "look": _("see sessions and messages"),
+    "send": _("send messages"),
+    "link": _("link, connect and disconnect"),
+    "manage": _("add, change and delete sessions"),
+}

@@ -26,8 +26,8 @@ from .. import clock, hx
 from ..extensions import csrf, login_manager
 from ..permissions import Permission, holders
 from ..refusal import Refusal
-from ..services import api_keys, api_pace, logins
-from ..vocabulary import ROLES
+from ..services import api_keys, api_pace, logins, scope
+from ..vocabulary import ROLES, SCOPES
 
 _log = logging.getLogger(__name__)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -45,6 +45,15 @@ class NotAllowed(Refusal):
         else:
             roles = [ROLES[role] for role in holders(needed)]
             super().__init__(_l("Who may do this: %(roles)s.", roles=", ".join(map(str, roles))))
+
+
+class KeyMayNot(Refusal):
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        may = ", ".join(str(SCOPES[one]) for one in SCOPES if one in scopes)
+        super().__init__(_l("This API key may do no more than: %(scopes)s.", scopes=may))
 
 
 class NotSignedIn(Refusal):
@@ -70,10 +79,10 @@ class Caller:
     workspace_id: int
     actor: str
     person: logins.Identity | None = None
+    scopes: frozenset[str] = frozenset()  # of an app's key
 
     def may(self, permission: Permission) -> bool:
-        """An app's key may do everything in its workspace."""
-        return permission != Permission.OWN if self.person is None else self.person.may(permission)
+        return permission in self.scopes if self.person is None else self.person.may(permission)
 
 
 @dataclass(frozen=True)
@@ -186,6 +195,8 @@ def _guard() -> Any:
         return None
     if needs.by_key and "Authorization" in request.headers:
         g.caller = _caller_by_key()
+        if needs.permission is not None and not g.caller.may(needs.permission):
+            raise KeyMayNot(g.caller.scopes)
         return None
     _refuse_other_sites()
     if any(len(values) > 1 for _name, values in request.args.lists()):
@@ -198,6 +209,8 @@ def _guard() -> Any:
     if needs.by_key and current_app.config["WTF_CSRF_ENABLED"]:
         csrf.protect()
     g.caller = Caller(person.workspace_id, person.email, person)
+    if not person.sees_all:
+        scope.to_assigned(person.user_id)
     if not person.may(needs.permission):
         _log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
         raise NotAllowed(needs.permission)
@@ -216,7 +229,9 @@ def _caller_by_key() -> Caller:
     key = api_keys.check(raw.strip())
     allowed = current_app.config["SETTINGS"].api_calls_per_minute
     current_app.extensions["api_pace"].count(f"{key.workspace_id}:{key.name}", allowed, time.monotonic())
-    return Caller(key.workspace_id, key.actor)
+    if not key.sees_all:
+        scope.to_key(key.id)
+    return Caller(key.workspace_id, key.actor, scopes=key.scopes)
 
 
 def _refuse_other_sites() -> None:
