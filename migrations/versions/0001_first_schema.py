@@ -416,11 +416,12 @@ def upgrade() -> None:
         sa.CheckConstraint("status IN ('waiting', 'delivered', 'failed')", name="ck_call_status"),
         sa.ForeignKeyConstraint(["subscription_id"], ["subscription.id"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("uid"),
     )
     with op.batch_alter_table("call", schema=None) as batch_op:
         batch_op.create_index(
             "ix_call_due",
-            ["next_at", "id"],
+            ["subscription_id", "next_at", "id"],
             unique=False,
             sqlite_where=sa.text("status = 'waiting'"),
             postgresql_where=sa.text("status = 'waiting'"),
