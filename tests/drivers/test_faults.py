@@ -33,6 +33,7 @@ from wa_admin.drivers.contract import (
     BadKey,
     Driver,
     GatewayError,
+    NotTrusted,
     RateLimited,
     Rejected,
     TimedOut,
@@ -426,19 +427,19 @@ def tls(certificate) -> ssl.SSLContext:
 def test_a_certificate_that_nobody_signed_is_refused(drive, gateway, tls):
     server = gateway(says("201 Created", body=SENT), tls)
     caught = failure(drive(server.url), send)
-    assert type(caught) is Unreachable
+    assert type(caught) is NotTrusted
     assert caught.detail == "its certificate is not trusted: self-signed certificate"
     assert server.requests == 0
 
 
 def test_a_certificate_of_the_ca_that_was_given_is_taken(drive, gateway, tls, certificate):
     server = gateway(says("201 Created", body=SENT), tls)
-    assert send(drive(server.url, ca_file=str(certificate))) == "3EB0A"
+    assert send(drive(server.url, ca_pem=certificate.read_text())) == "3EB0A"
 
 
 def test_a_drip_inside_tls_ends_at_the_deadline(drive, gateway, tls, certificate):
     server = gateway(drip(b"X-Slow: yes\r\n", b"HTTP/1.1 201 Created\r\n"), tls)
-    driver = drive(server.url, HASTY_SECONDS, ca_file=str(certificate))
+    driver = drive(server.url, HASTY_SECONDS, ca_pem=certificate.read_text())
     assert type(failure(driver, send)) is TimedOut
 
 

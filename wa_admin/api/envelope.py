@@ -33,6 +33,8 @@ OF_HTTP = {
 # a gateway's trouble keeps one status, whether a service put it into words or not
 OF_GATEWAY = {
     "gateway_unreachable": 503,
+    "gateway_not_trusted": 503,
+    "gateway_address": 503,
     "gateway_timeout": 504,
     "rate_limited": 503,
     "not_connected": 409,

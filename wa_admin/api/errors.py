@@ -47,6 +47,7 @@ CATALOGUE: dict[str, Known] = {
     ),
     "no_session": Known(409, _l("There is no session to send from yet.")),
     "session_inactive": Known(409, _l("The session is switched off.")),
+    "spread_off": Known(409, _l("“auto” is switched off in this workspace.")),
     "session_limit": Known(409, _l("The panel has as many sessions as WA_MAX_SESSIONS allows.")),
     "name_taken": Known(409, _l("Another session has this name.")),
     "name_bad": Known(400, _l("The name holds characters that cannot be shown.")),
@@ -63,6 +64,8 @@ CATALOGUE: dict[str, Known] = {
     "gateway_error": Known(502, _l("The gateway could not do it.")),
     "not_on_whatsapp": Known(409, _l("The number is not on WhatsApp.")),
     "gateway_unreachable": Known(503, _l("The gateway does not answer.")),
+    "gateway_not_trusted": Known(503, _l("The gateway's certificate is not trusted.")),
+    "gateway_address": Known(503, _l("The gateway's name leads to an address that is not allowed.")),
     "gateway_timeout": Known(504, _l("The gateway did not answer in time.")),
     "gateway_bad_answer": Known(502, _l("The gateway answered nonsense.")),
     "outcome_unknown": Known(502, _l("The gateway lost track of it: it may have been done.")),
@@ -96,7 +99,7 @@ ALWAYS = (
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
 # what a call that reaches for the gateway can be refused with
 GATEWAY = (
-    "gateway_unreachable", "gateway_timeout", "gateway_auth", "gateway_unlicensed", "gateway_bad_answer",
-    "gateway_not_found", "outcome_unknown",
-    "not_connected", "rate_limited", "rejected", "unsupported",
+    "gateway_unreachable", "gateway_not_trusted", "gateway_address", "gateway_timeout", "gateway_auth",
+    "gateway_unlicensed", "gateway_bad_answer", "gateway_not_found", "outcome_unknown", "not_connected",
+    "rate_limited", "rejected", "unsupported",
 )  # fmt: skip

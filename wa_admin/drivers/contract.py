@@ -4,7 +4,9 @@ A driver translates, both ways, and nothing else: our words to one gateway's HTT
 webhooks to ours. It knows no database and no Flask. Everything that can go wrong leaves as one of
 
     GatewayError
-    ├── Unreachable       it never left: no connection, no name, refused certificate
+    ├── Unreachable       it never left: no connection, no name
+    │   ├── NotTrusted        its certificate is not one that we trust
+    │   └── ForbiddenAddress  its name leads to an address where it may not live
     ├── TimedOut          it may have left: the answer did not come in time
     ├── BadAnswer         it may have left: the answer makes no sense
     ├── OutcomeUnknown    it may have left: the gateway itself lost track of it
@@ -67,6 +69,14 @@ class Unreachable(GatewayError):
     code = "gateway_unreachable"
 
 
+class NotTrusted(Unreachable):
+    code = "gateway_not_trusted"
+
+
+class ForbiddenAddress(Unreachable):
+    code = "gateway_address"
+
+
 class TimedOut(GatewayError):
     code = "gateway_timeout"
     may_have_left = True
@@ -127,7 +137,7 @@ def _no_token(instance: str) -> str:
 class Access:
     """How to reach one gateway, and what proves that a webhook is its own.
 
-    `extra_header` is sent with every call, for a proxy in front; `ca_file` is the CA of a private
+    `extra_header` is sent with every call, for a proxy in front; `ca_pem` is the CA of a private
     certificate; `sign_keys`, the newest first, are what it signs webhooks with, where it can; `urls` by
     action and `token_of` an instance are for a gateway that is nothing but a few URLs.
     """
@@ -135,7 +145,7 @@ class Access:
     base_url: str
     key: str = field(default="", repr=False)
     extra_header: tuple[str, str] | None = field(default=None, repr=False)
-    ca_file: str | None = None
+    ca_pem: str | None = field(default=None, repr=False)
     allow_private: bool = True
     sign_keys: tuple[str, ...] = field(default=(), repr=False)
     urls: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -283,6 +293,8 @@ class Driver(ABC):
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
     # while a phone is being linked: whether codes and states come as events, or have to be asked for
     tells_codes: ClassVar[bool] = True
+    # whether `send_media` too drops a reference that it has seen; where it has `ids_in_advance`
+    files_in_advance: ClassVar[bool] = False
     # keys that stand in the gateway's own examples, or that it uses when none is set
     weak_keys: ClassVar[frozenset[str]] = frozenset()
 

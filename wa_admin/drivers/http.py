@@ -29,14 +29,17 @@ from .contract import (
     Access,
     BadAnswer,
     BadKey,
+    ForbiddenAddress,
     GatewayError,
     InstanceNotFound,
+    NotTrusted,
     RateLimited,
     Rejected,
     TimedOut,
     Unreachable,
 )
 from .deadline import deadline, seconds_left
+from .network import Forbidden
 
 MAX_BODY_BYTES = 1024 * 1024
 CONNECT_SECONDS = 5.0
@@ -91,7 +94,7 @@ class Http:
         self._client = httpx.Client(
             base_url=url,
             headers=_headers(key, access.extra_header),
-            transport=transport or network.Transport(_tls(url, access.ca_file), access.allow_private),
+            transport=transport or network.Transport(_tls(url, access.ca_pem), access.allow_private),
             trust_env=False,
             follow_redirects=False,
         )
@@ -157,7 +160,7 @@ class Http:
             finally:
                 response.close()
         except NEVER_LEFT as error:
-            raise Unreachable(_cause(error)) from error
+            raise _unreachable(error) from error
         except httpx.TimeoutException as error:
             raise TimedOut("no answer in time") from error
         except httpx.TransportError as error:
@@ -273,26 +276,28 @@ def _headers(*more: tuple[str, str] | None) -> dict[bytes, bytes]:
     return ours | {header[0].encode(): header[1].encode() for header in more if header}
 
 
-def _tls(url: httpx.URL, ca_file: str | None) -> ssl.SSLContext | None:
+def _tls(url: httpx.URL, ca_pem: str | None) -> ssl.SSLContext | None:
     if url.scheme != "https":
         return None
     context = httpx.create_ssl_context(trust_env=False)
-    if ca_file:
-        context.load_verify_locations(ca_file)
+    if ca_pem:
+        context.load_verify_locations(cadata=ca_pem)
     return context
 
 
-def _cause(error: BaseException) -> str:
+def _unreachable(error: BaseException) -> Unreachable:
     """Why there is no connection: the innermost error knows."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    if isinstance(error, Forbidden):
+        return ForbiddenAddress(str(error))
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
+        return NotTrusted(f"its certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return "it does not speak TLS"
+        return Unreachable("it does not speak TLS")
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return one_line(str(error)) or "no connection"
+        return Unreachable(error.strerror.lower())
+    return Unreachable(one_line(str(error)) or "no connection")
 
 
 def _phrase(status: int) -> str:

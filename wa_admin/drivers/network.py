@@ -15,7 +15,7 @@ from typing import Any
 import httpcore
 import httpx
 
-from .addresses import is_forbidden, look_up
+from .addresses import Network, is_forbidden, look_up
 from .deadline import seconds_left
 
 # Node, which Evolution runs on, hangs up an idle connection after 5 s. A send that meets the hang-up may
@@ -27,12 +27,14 @@ MOST_CONNECTIONS = 50
 class Transport(httpx.BaseTransport):
     """httpx's own transport, made of public parts of httpcore, on our sockets."""
 
-    def __init__(self, tls: ssl.SSLContext | None, allow_private: bool) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None, allow_private: bool, allowed: tuple[Network, ...] = ()
+    ) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
             max_connections=MOST_CONNECTIONS,
             keepalive_expiry=IDLE_SECONDS,
-            network_backend=Dialler(allow_private),
+            network_backend=Dialler(allow_private, allowed),
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -70,16 +72,21 @@ def _in_httpx_words() -> Iterator[None]:
     try:
         yield
     except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise getattr(httpx, type(error).__name__)(str(error)) from error
+        name = next(one.__name__ for one in type(error).__mro__ if hasattr(httpx, one.__name__))
+        raise getattr(httpx, name)(str(error)) from error
     except httpcore.UnsupportedProtocol as error:
         raise httpx.UnsupportedProtocol(str(error)) from error
+
+
+class Forbidden(httpcore.ConnectError):
+    """No request goes there."""
 
 
 class Dialler(httpcore.NetworkBackend):
     """Looks a name up once, checks every address it has, and connects to one of those."""
 
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, allow_private: bool, allowed: tuple[Network, ...] = ()) -> None:
+        self._allow_private, self._allowed = allow_private, allowed
         self._plain = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -91,8 +98,8 @@ class Dialler(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         addresses = look_up(host, port, _left(timeout, httpcore.ConnectTimeout))
-        if any(is_forbidden(address, self._allow_private) for address in addresses):
-            raise httpcore.ConnectError("the address of the gateway is not allowed")
+        if any(is_forbidden(address, self._allow_private, self._allowed) for address in addresses):
+            raise Forbidden("the address of the gateway is not allowed")
         failure: Exception = httpcore.ConnectError("no such host")
         for address in addresses:
             left = _left(timeout, httpcore.ConnectTimeout)

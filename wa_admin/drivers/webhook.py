@@ -63,7 +63,7 @@ class FourUrls(Driver):
     ) -> None:
         """Raises ValueError when one of the four URLs is missing or can be no gateway's."""
         self._urls = _urls(access.urls)
-        # each call names its whole URL; where one is of https, its certificate is checked with the CA file
+        # each call names its whole URL; where one is of https, its certificate is checked with the CA
         base = max(self._urls.values(), key=lambda url: url.scheme)
         access = replace(access, base_url=str(base.copy_with(path="/", query=None)))
         self._http = Http(access, refusal=refusal, transport=transport)

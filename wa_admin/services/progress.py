@@ -11,7 +11,14 @@ from typing import Any, cast
 
 from sqlalchemy import Column, Table, Update, bindparam, select, update
 
-from ..drivers.contract import BadKey, NotConnected, Unlicensed, Unreachable
+from ..drivers.contract import (
+    BadKey,
+    ForbiddenAddress,
+    NotConnected,
+    NotTrusted,
+    Unlicensed,
+    Unreachable,
+)
 from ..extensions import db
 from ..models import Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
@@ -20,7 +27,7 @@ from . import stats, timeline
 _SESSION = cast(Table, WhatsAppSession.__table__)
 _MESSAGE = cast(Table, Message.__table__)
 # why a message waits that is not to blame itself
-AWAY = [error.code for error in (Unreachable, NotConnected, BadKey, Unlicensed)]
+AWAY = [error.code for error in (Unreachable, NotTrusted, ForbiddenAddress, NotConnected, BadKey, Unlicensed)]
 
 
 def move(message: Message, status: MessageStatus, now: datetime) -> None:
