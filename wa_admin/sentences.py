@@ -25,7 +25,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "people": (
         "login", "login_failed", "logout", "login_revoked", "set_up", "user_added", "user_edited",
         "role_changed", "password_changed", "key_added", "key_revoked", "session_created", "session_edited",
-        "session_deleted", "default_changed", "cleaned_up",
+        "session_deleted", "default_changed", "cleaned_up", "spread_on", "spread_off",
     ),
 }  # fmt: skip
 
@@ -66,6 +66,8 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "session_edited": ("mute", _l("%(who)s edited %(session)s")),
     "session_deleted": ("bad", _l("%(who)s deleted the session %(name)s")),
     "default_changed": ("mute", _l("%(who)s made %(session)s the default session")),
+    "spread_on": ("mute", _l("%(who)s lets messages be spread over all sessions")),
+    "spread_off": ("mute", _l("%(who)s stopped the spreading over all sessions")),
     "cleaned_up": ("warn", _l("%(who)s removed all sessions but %(session)s")),
 }
 _BY_REASON: dict[str, tuple[str, Any]] = {

@@ -262,8 +262,8 @@ def sync():
     largest_bytes=MAX_REQUEST_BYTES,
     refuses=(
         "bad_number", "bad_group_id", "message_missing", "message_too_long", "session_not_found",
-        "session_ambiguous", "session_inactive", "no_session", "key_bad", "idempotency_key_reused",
-        "bad_base64", "media_empty", "media_refused", "media_not_image", "media_too_large",
+        "session_ambiguous", "session_inactive", "no_session", "spread_off", "key_bad",
+        "idempotency_key_reused", "bad_base64", "media_empty", "media_refused", "media_not_image", "media_too_large",
     ),
 )  # fmt: skip
 def send(body):

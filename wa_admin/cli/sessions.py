@@ -175,6 +175,18 @@ def delete(session: str, force: bool, yes: bool) -> None:
 
 
 @sessions.command()
+@click.argument("to", metavar="[on|off]", type=click.Choice(["on", "off"]), required=False)
+@in_panel
+def spread(to: str | None) -> None:
+    """Let apps spread messages over all sessions by the name “auto”; without a word, say whether they may."""
+    from ..services import spread as service
+
+    if to is not None:
+        service.switch(workspace_id(), to == "on", actor=ACTOR)
+    click.echo(f"Spreading is {'on' if service.is_on(workspace_id()) else 'off'}.")
+
+
+@sessions.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @yes
 @in_panel

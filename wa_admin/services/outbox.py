@@ -83,7 +83,8 @@ def send(
     """Accept a message: it is on disk when this returns, and goes out when the session is connected.
 
     The same `key` with the same content gives the same message back, for 30 days. Raises BadNumber,
-    NoSession, SessionNotFound, AmbiguousSession, SessionInactive, KeyReused, or a Refusal about a field.
+    NoSession, SessionNotFound, AmbiguousSession, SessionInactive, SpreadOff, KeyReused, or a Refusal about
+    a field.
     """
     recipient = phone.recipient(to, settings().default_region)
     _check_text(text, attached)
@@ -96,7 +97,7 @@ def send(
             if earlier.fingerprint != fingerprint:
                 raise KeyReused
             return earlier
-        wa_session = roster.to_send_from(workspace_id, session_name)
+        wa_session = roster.to_send_from(workspace_id, session_name, recipient.address)
         message = _stored(
             wa_session,
             Attachment(**attached.columns(), created_at=now) if attached else None,

@@ -14,8 +14,8 @@ from ..extensions import db
 from ..models import WhatsAppSession
 from ..prepared import Prepared
 from ..refusal import Refusal
+from . import scope, spread
 
-AUTO = "auto"  # in the place of a session's name
 NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 # for every message: what the message and its answer need; the rest is read when somebody asks for it
@@ -88,8 +88,12 @@ def listed(workspace_id: int) -> list[WhatsAppSession]:
 
 
 def default(workspace_id: int) -> WhatsAppSession | None:
-    """The one used when none is named; None only while there is no session."""
-    return WhatsAppSession.default(workspace_id)
+    """The one used when none is named; None only while there is no session.
+
+    For who sees only some sessions, the default one may be another's: then it is the oldest of theirs.
+    """
+    found = WhatsAppSession.default(workspace_id)
+    return next(iter(listed(workspace_id)), None) if found is None and scope.is_limited() else found
 
 
 def find(workspace_id: int, key: str | int) -> WhatsAppSession:
@@ -106,13 +110,14 @@ def find(workspace_id: int, key: str | int) -> WhatsAppSession:
     return fitting[0]
 
 
-def to_send_from(workspace_id: int, name: str | int | None) -> WhatsAppSession:
-    """The session named, the least busy one for “auto”, else the default one.
+def to_send_from(workspace_id: int, name: str | int | None, recipient: str = "") -> WhatsAppSession:
+    """The session named, one that `auto` spreads to, else the default one; inside of the transaction that
+    stores the message to `recipient`.
 
-    Raises NoSession, SessionNotFound, AmbiguousSession, SessionInactive.
+    Raises NoSession, SessionNotFound, AmbiguousSession, SessionInactive, SpreadOff.
     """
-    if name == AUTO:
-        found = _least_busy(workspace_id) or default(workspace_id)
+    if name == spread.AUTO:
+        found = spread.choose(workspace_id, recipient) or default(workspace_id)
     else:
         found = _default_to_send_from(workspace_id) if name is None else _named(workspace_id, name)
     if found is None:
@@ -123,6 +128,8 @@ def to_send_from(workspace_id: int, name: str | int | None) -> WhatsAppSession:
 
 
 def _default_to_send_from(workspace_id: int) -> WhatsAppSession | None:
+    if scope.is_limited():
+        return default(workspace_id)
     row = _DEFAULT.first(db.session.connection(), workspace_id=workspace_id)
     if row is None:
         return None
@@ -155,8 +162,3 @@ def _fitting(workspace_id: int, key: str | int) -> list[WhatsAppSession]:
     if NUMBER.fullmatch(text):
         readings.append(WhatsAppSession.id == int(text))
     return list(db.session.scalars(query.where(or_(*readings))))
-
-
-def _least_busy(workspace_id: int) -> WhatsAppSession | None:
-    able = [one for one in listed(workspace_id) if one.can_send]
-    return min(able, key=lambda one: one.waiting_count, default=None)

@@ -13,6 +13,7 @@ from ..app import settings
 from ..extensions import db
 from ..models import WhatsAppSession
 from ..refusal import Refusal
+from .spread import AUTO
 
 SESSION_ID = re.compile(r"[a-z0-9_-]{1,64}")
 NAME_LENGTH, DESCRIPTION_LENGTH = 80, 500
@@ -53,6 +54,10 @@ def read_name(text: str) -> str:
             field="name",
         )
     is_odd = any(unicodedata.category(letter).startswith("C") and letter != "\u200d" for letter in name)
+    if name.casefold() == AUTO:
+        raise Refusal(
+            _l("“auto” stands for any session. Choose another name."), code="name_bad", field="name"
+        )
     if is_odd or plain.is_blank(name):
         raise Refusal(_l("The name holds characters that cannot be shown."), code="name_bad", field="name")
     return name
@@ -60,9 +65,9 @@ def read_name(text: str) -> str:
 
 def read_session_id(text: str) -> str:
     """The gateway's identifier as it is. Raises Refusal about `session_id`."""
-    if not SESSION_ID.fullmatch(text):
+    if not SESSION_ID.fullmatch(text) or text == AUTO:
         raise Refusal(
-            _l("A session ID has 1 to 64 small letters, digits, “-” and “_”."),
+            _l("A session ID has 1 to 64 small letters, digits, “-” and “_”, and is not “auto”."),
             code="session_id_bad",
             field="session_id",
         )

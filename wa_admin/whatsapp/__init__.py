@@ -82,7 +82,9 @@ def send_whatsapp_message(
 
     Comes back as soon as WhatsApp has it, at the latest after `wait_seconds`; what has not left by then
     (the phone is offline, say) stays `queued` and is sent when that is possible, unless
-    `valid_for_seconds` have passed. The same `key` (1 to 255 printable ASCII characters) sends once, however
+    `valid_for_seconds` have passed. `session_name="auto"` spreads new recipients over the connected sessions
+    and keeps the others on the one that wrote to them last, if the workspace allows it (`Refused` with the
+    code `spread_off` otherwise). The same `key` (1 to 255 printable ASCII characters) sends once, however
     often it is called in 30 days. Raises WhatsAppError.
     """
     if key is not None:

@@ -47,8 +47,9 @@ class NewMessageSchema(Call):
         allow_none=True,
         metadata={
             "description": _l(
-                "The session to send from, by session_id, name or number; “auto” takes the connected one "
-                "with the fewest messages waiting. The default session when none is given."
+                "The session to send from, by session_id, name or number; the default one when none is "
+                "given. “auto”, where Settings allow it, keeps a recipient on the session that wrote to "
+                "them last and gives a new one to the connected session with the fewest messages today."
             ),
         },
     )
