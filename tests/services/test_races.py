@@ -7,13 +7,14 @@ import sys
 import pytest
 
 from wa_admin.extensions import db
-from wa_admin.models import Event, WhatsAppSession
+from wa_admin.models import AuditEntry, Event, WhatsAppSession
+from wa_admin.services import audit
 
 WRITER = """
 import json, sys
 from wa_admin import create_app
 from wa_admin.refusal import Refusal
-from wa_admin.services import outbox, sessions
+from wa_admin.services import api_keys, outbox, sessions
 app = create_app()
 answers = []
 with app.app_context():
@@ -92,3 +93,9 @@ def test_counters_lose_no_update(race, connected):
     db.session.expire_all()
     assert connected.waiting_count == 150
     assert db.session.query(Event).filter_by(kind="session_created").count() == 0
+
+
+def test_acts_at_once_are_one_chain(race):
+    race("api_keys.issue(1, f'{sys.argv[1]}-{number}', actor='cli') and 1", writers=4, times=10)
+    assert db.session.query(AuditEntry).filter_by(action="key_added").count() == 40
+    assert audit.verify().broken_id is None

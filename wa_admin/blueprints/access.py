@@ -26,7 +26,7 @@ from .. import clock, hx
 from ..extensions import csrf, login_manager
 from ..permissions import Permission, holders
 from ..refusal import Refusal
-from ..services import api_keys, api_pace, logins, scope
+from ..services import api_keys, api_pace, audit, logins, scope
 from ..vocabulary import ROLES, SCOPES
 
 _log = logging.getLogger(__name__)
@@ -213,6 +213,13 @@ def _guard() -> Any:
         scope.to_assigned(person.user_id)
     if not person.may(needs.permission):
         _log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
+        audit.record(
+            "permission_denied",
+            workspace_id=person.workspace_id,
+            actor=person.email,
+            route=request.endpoint,
+            needed=needs.permission,
+        )
         raise NotAllowed(needs.permission)
     now = clock.now()
     if getattr(view, "needs_proof", False) and not person.proved_lately(now):

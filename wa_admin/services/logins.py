@@ -21,7 +21,7 @@ from ..extensions import db, writing
 from ..models import LoginSession, Membership, Role, User
 from ..permissions import GRANTS, Permission
 from ..refusal import Refusal
-from . import throttle, timeline
+from . import audit, throttle, timeline
 
 COOKIE_KEY = "login"  # where the token lies in Flask's signed session
 IDLE = timedelta(hours=12)
@@ -257,9 +257,11 @@ def _home(user: User) -> int | None:
     return db.session.scalar(query.order_by(Membership.created_at, Membership.workspace_id).limit(1))
 
 
-def _note_failure(user: User | None, workspace_id: int | None, address: str) -> None:
-    if user is not None and workspace_id is not None:
-        with writing():
+def _note_failure(user: User | None, workspace_id: int | None, address: str, **how: str) -> None:
+    with writing():
+        if user is None or workspace_id is None:  # what was typed may be a password: not kept
+            audit.record("login_failed", workspace_id=None, actor="panel")
+        else:
             timeline.record(
                 None,
                 "login_failed",
@@ -267,6 +269,7 @@ def _note_failure(user: User | None, workspace_id: int | None, address: str) -> 
                 actor="panel",
                 email=user.email,
                 address=address,
+                **how,
             )
 
 

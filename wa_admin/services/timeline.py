@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from .. import clock
 from ..extensions import db
 from ..models import Event, Status, WhatsAppSession
-from . import keyset
+from . import audit, keyset
 from .keyset import Page
 
 SLOTS = 48
@@ -40,7 +40,8 @@ def record(
     reason: str | None = None,
     **detail: Any,
 ) -> Event:
-    """Add one line; belongs into the transaction of the act. `detail` holds no text and no secret."""
+    """Add one line, and an entry of the audit log when a person or an app did it; belongs into the
+    transaction of the act. `detail` holds no text and no secret."""
     event = Event(
         workspace_id=workspace_id,
         session_id=wa_session.id if wa_session else None,
@@ -53,6 +54,8 @@ def record(
         at=clock.now(),
     )
     db.session.add(event)
+    if audit.is_act(kind, actor):
+        audit.record(kind, workspace_id=workspace_id, actor=actor, object=event.session_name, **detail)
     return event
 
 
