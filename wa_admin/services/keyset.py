@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 from sqlalchemy import Select
 
 from ..extensions import db
-from ..models import AuditEntry, Event, Message
+from ..models import AuditEntry, Call, Event, Message
 
-Row = TypeVar("Row", AuditEntry, Event, Message)
+Row = TypeVar("Row", AuditEntry, Call, Event, Message)
 
 
 @dataclass(frozen=True)
