@@ -19,6 +19,7 @@ COMMANDS = {
     "outbox": "messages:outbox",
     "users": "people:users",
     "keys": "people:keys",
+    "audit": "audit:audit",
     "cleanup": "sessions:cleanup",
     "doctor": "doctor:doctor",
     "sample": "sample:sample",
