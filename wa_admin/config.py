@@ -20,6 +20,9 @@ from urllib.parse import urlsplit
 # addresses to listen on that mean every address of the machine, and where it then finds itself
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
+# the drivers for gateways that are not ours: drivers/
+GATEWAY_KINDS = ("evolution", "gowa", "wa_gateway", "waha", "webhook", "wwebjs")
+
 
 class BadSetting(ValueError):
     """A setting that cannot be used: its name, and what it should look like."""
@@ -54,6 +57,7 @@ class Settings:
     silent_after_seconds: int
     api_calls_per_minute: int
     alert_grace_seconds: int
+    webhook_allow_cidrs: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     log_format: str
 
     @property
@@ -112,13 +116,14 @@ def _read(env: _Environment, data_dir: Path) -> Settings:
         gateway_port=env.whole("WA_GATEWAY_PORT", 8010, 1, 65535),
         gateway_key=env.secret("WA_GATEWAY_KEY", data_dir / "gateway.key", secrets.token_urlsafe),
         gateway_url=env.url("WA_GATEWAY_URL"),
-        gateway_kind=env.choice("WA_GATEWAY_KIND", "evolution", ("evolution",)),
+        gateway_kind=env.choice("WA_GATEWAY_KIND", "evolution", GATEWAY_KINDS),
         send_interval_seconds=env.number("WA_SEND_INTERVAL_SECONDS", 1.0, 0.0, 3600.0),
         poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),
         health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
         silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),
         api_calls_per_minute=env.whole("WA_API_CALLS_PER_MINUTE", 12_000, 1, 1_000_000),
         alert_grace_seconds=env.whole("WA_ALERT_GRACE_SECONDS", 300, 0, 86400),
+        webhook_allow_cidrs=env.networks("WA_WEBHOOK_ALLOW_CIDRS"),
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )
 
@@ -235,6 +240,12 @@ class _Environment:
         if not is_plain or parts.scheme not in ("http", "https"):
             raise BadSetting(name, "must be a plain http:// or https:// address without user, query or key")
         return value
+
+    def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        try:
+            return tuple(ipaddress.ip_network(one.strip()) for one in self.text(name).split(",") if one.strip())
+        except ValueError as error:
+            raise BadSetting(name, f"must list networks such as 10.0.0.0/8,fd00::/8: {error}") from error
 
     def database_url(self, name: str, default: str) -> str:
         value = self._from_file(name) or default

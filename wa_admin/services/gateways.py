@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import threading
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import lru_cache, partial
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
@@ -13,19 +16,34 @@ from sqlalchemy import Engine, bindparam, select, update
 from .. import clock, drivers, words
 from ..app import settings, vault
 from ..crypto import Vault, new_token, same
-from ..drivers.contract import Access, Driver, GatewayError, TimedOut
+from ..drivers.contract import Access, Driver, GatewayError, InstanceNotFound, TimedOut
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..prepared import Prepared
 from ..refusal import Refusal
 from . import status, timeline
 
-BUNDLED = "bundled"
+BUNDLED, OF_URLS = "bundled", "webhook"
+URLS = ("create", "connect", "status", "disconnect", "send")  # of a gateway that is nothing else
+HOOK_AGE_STEP = timedelta(seconds=5)
 
 # anybody can knock with a wrong secret: that costs one small query
-_HOOK_SECRET = Prepared(select(Gateway.sealed_hook_secret).where(Gateway.id == bindparam("id")))
+_HOOK_SECRETS = Prepared(
+    select(Gateway.sealed_hook_secret, Gateway.sealed_old_hook_secret).where(Gateway.id == bindparam("id"))
+)
+_TOKEN = Prepared(
+    select(WhatsAppSession.sealed_token).where(
+        WhatsAppSession.gateway_id == bindparam("gateway_id"),
+        WhatsAppSession.instance == bindparam("instance"),
+    )
+)
+# what a driver is made from: with any of it changed, another one is made
+_OF_ACCESS = (
+    "base_url", "sealed_key", "sealed_header", "sealed_urls", "ca_pem", "allow_private", "sealed_hook_secret",
+    "sealed_old_hook_secret",
+)  # fmt: skip
 
-_drivers: dict[tuple[str, str, str], Driver] = {}
+_drivers: dict[tuple[Any, ...], Driver] = {}
 _drivers_lock = threading.Lock()
 
 
@@ -69,17 +87,23 @@ def ensure() -> Gateway:
     kind = wanted.gateway_kind if wanted.gateway_url else BUNDLED
     url = wanted.gateway_url or wanted.bundled_gateway_url
     with writing():
-        gateway = db.session.scalar(select(Gateway).order_by(Gateway.id).limit(1))
-        if gateway is None:
-            gateway = Gateway(name=kind, sealed_hook_secret=vault().seal(new_token()), created_at=clock.now())
-            db.session.add(gateway)
+        gateway, *others = listed() or [new(sealed_key="")]
+        if not gateway.sealed_key or not same(vault().open(gateway.sealed_key), wanted.gateway_key):
             gateway.sealed_key = vault().seal(wanted.gateway_key)
-        elif not same(vault().open(gateway.sealed_key), wanted.gateway_key):
-            gateway.sealed_key = vault().seal(wanted.gateway_key)
-        gateway.kind = gateway.name = kind
+        if gateway.kind != kind:
+            gateway.kind, gateway.name = kind, _free_name(kind, others)
+            gateway.capabilities = ",".join(sorted(drivers.DRIVERS[kind].capabilities))
         gateway.base_url = url
-        gateway.capabilities = ",".join(sorted(drivers.DRIVERS[kind].capabilities))
+        gateway.allow_private = True  # whoever sets the environment decides that
+        if kind == OF_URLS and gateway.sealed_urls is None:
+            gateway.sealed_urls = vault().seal(json.dumps({action: f"{url}/{action}" for action in URLS}))
+        db.session.add(gateway)
     return gateway
+
+
+def new(**columns: Any) -> Gateway:
+    """A row to be added, with a secret of its own for webhooks."""
+    return Gateway(sealed_hook_secret=vault().seal(new_token()), created_at=clock.now(), **columns)
 
 
 def of_workspace() -> Gateway:
@@ -90,17 +114,27 @@ def of_workspace() -> Gateway:
     return gateway
 
 
+def listed() -> list[Gateway]:
+    """The one that the settings name comes first."""
+    return list(db.session.scalars(select(Gateway).order_by(Gateway.id)))
+
+
+def chosen(name: str | None) -> Gateway:
+    """The one named, else the one that new sessions use. Raises UnknownGateway, NoGateway."""
+    return named(name) if name else of_workspace()
+
+
 def named(name: str) -> Gateway:
     """Raises UnknownGateway, which lists the names there are."""
     found = db.session.scalar(select(Gateway).filter_by(name=name))
     if found is None:
-        raise UnknownGateway(name, list(db.session.scalars(select(Gateway.name).order_by(Gateway.name))))
+        raise UnknownGateway(name, [gateway.name for gateway in listed()])
     return found
 
 
 def driver(gateway: Gateway) -> Driver:
-    """One driver, and so one pool of connections, per gateway and process."""
-    key = (gateway.kind, gateway.base_url, gateway.sealed_key)
+    """One driver, and so one pool of connections, per gateway, its settings and process."""
+    key = (gateway.id, gateway.kind, *(getattr(gateway, column) for column in _OF_ACCESS))
     with _drivers_lock:
         if key not in _drivers:
             _drivers[key] = drivers.make(gateway.kind, access(gateway))
@@ -109,7 +143,23 @@ def driver(gateway: Gateway) -> Driver:
 
 def access(gateway: Gateway) -> Access:
     """How its driver reaches it. Holds its key: never in a log or a page."""
-    return Access(gateway.base_url, vault().open(gateway.sealed_key))
+    opened = vault().open
+    secrets = [gateway.sealed_hook_secret, gateway.sealed_old_hook_secret]
+    return Access(
+        gateway.base_url,
+        opened(gateway.sealed_key),
+        extra_header=_header(opened(gateway.sealed_header)) if gateway.sealed_header else None,
+        ca_pem=gateway.ca_pem,
+        allow_private=gateway.allow_private,
+        sign_keys=tuple(_sign_key(opened(sealed)) for sealed in secrets if sealed),
+        urls=json.loads(opened(gateway.sealed_urls)) if gateway.sealed_urls else {},
+        token_of=partial(_token, db.engine, vault(), gateway.id),
+    )
+
+
+def can(gateway: Gateway, ability: str) -> bool:
+    """Whether this very gateway can, by what it told last."""
+    return ability in gateway.capabilities.split(",")
 
 
 def close_all() -> None:
@@ -118,10 +168,36 @@ def close_all() -> None:
             _drivers.popitem()[1].close()
 
 
+def _free_name(kind: str, others: list[Gateway]) -> str:
+    taken = {other.name for other in others}
+    return next(name for name in (kind, *(f"{kind} {n}" for n in range(2, 99))) if name not in taken)
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, _colon, value = text.partition(":")
+    return name.strip(), value.strip()
+
+
+def _token(engine: Engine, opener: Vault, gateway_id: int, instance: str) -> str:
+    found = _TOKEN.first(engine, gateway_id=gateway_id, instance=instance)
+    if found is None or found[0] is None:
+        raise InstanceNotFound("the gateway was never asked for this session")
+    return opener.open(found[0])
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+
 def hook_url(gateway: Gateway) -> str:
     """Where this gateway reports to. Holds a secret: never in a log or a page."""
-    secret = vault().open(gateway.sealed_hook_secret)
-    return f"{settings().hook_base_url}/hooks/{gateway.id}/{secret}"
+    wanted, secret = settings(), vault().open(gateway.sealed_hook_secret)
+    base = wanted.hook_base_url if gateway.kind == BUNDLED else wanted.panel_url
+    return f"{base}/hooks/{gateway.id}/{secret}"
+
+
+def _sign_key(secret: str) -> str:
+    """What it signs with, which is not what stands in its URL."""
+    return hmac.new(secret.encode(), b"what webhooks are signed with", "sha256").hexdigest()
 
 
 def by_hook(gateway_id: int, secret: str) -> Gateway | None:
@@ -131,9 +207,28 @@ def by_hook(gateway_id: int, secret: str) -> Gateway | None:
 
 
 def is_hook(engine: Engine, opener: Vault, gateway_id: int, secret: str) -> bool:
-    """Whether the secret is this gateway's, found out in the same time either way; needs no application."""
-    found = _HOOK_SECRET.first(engine, id=gateway_id)
-    return same(_opened(opener, found[0]) if found else new_token(), secret)
+    """Whether the secret is this gateway's, or was until it is told the new one everywhere; found out in the
+    same time either way. Needs no application."""
+    found = _HOOK_SECRETS.first(engine, id=gateway_id) or (None, None)
+    known = [_opened(opener, sealed) if sealed else new_token() for sealed in found]
+    return sum(same(one, secret) for one in known) > 0
+
+
+def reported(gateway: Gateway, secret: str, now: datetime) -> None:
+    """A webhook of it came. Where only its owner can change the address, one with the new secret means that
+    they did."""
+    is_settled = (
+        gateway.sealed_old_hook_secret is not None
+        and not can(gateway, "set_webhook")
+        and same(vault().open(gateway.sealed_hook_secret), secret)
+    )
+    if not is_settled and gateway.hook_seen_at and now - gateway.hook_seen_at < HOOK_AGE_STEP:
+        return
+    with writing():
+        current = db.session.get_one(Gateway, gateway.id)
+        current.hook_seen_at = now
+        if is_settled:
+            current.sealed_old_hook_secret = None
 
 
 @lru_cache(maxsize=64)
@@ -141,11 +236,23 @@ def _opened(opener: Vault, sealed: str) -> str:
     return opener.open(sealed)
 
 
-def answered(gateway_id: int, latency_ms: int, version: str | None, now: datetime) -> None:
-    """It is there. Its sessions come out of `gateway_unreachable` by their own check."""
+# --- how they were at the last look --------------------------------------------------------------
+
+
+def answered(
+    gateway_id: int,
+    latency_ms: int,
+    version: str | None,
+    now: datetime,
+    offers: Iterable[str] | None = None,
+) -> None:
+    """It is there. Its sessions come out of `gateway_unreachable` by their own check. `offers` are the
+    capabilities that it has at this version."""
     values: dict[str, object] = {"checked_at": now, "latency_ms": latency_ms}
     if version is not None:
-        values["version"] = version
+        values["version"] = version[:60]
+    if offers is not None:
+        values["capabilities"] = ",".join(sorted(offers))
     with writing():
         gateway = db.session.get_one(Gateway, gateway_id)
         if gateway.is_failing:
