@@ -24,8 +24,10 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "messages": ("failed", "cancelled", "retried", "confirmed_by_person", "paused", "resumed"),
     "people": (
         "login", "login_failed", "logout", "login_revoked", "set_up", "user_added", "user_edited",
-        "role_changed", "password_changed", "key_added", "key_revoked", "session_created", "session_edited",
-        "session_deleted", "default_changed", "cleaned_up", "spread_on", "spread_off",
+        "role_changed", "password_changed", "sessions_assigned", "invited", "invitation_revoked",
+        "workspace_added", "workspace_renamed", "workspace_entered", "key_added", "key_revoked",
+        "session_created", "session_edited", "session_deleted", "default_changed", "cleaned_up", "spread_on",
+        "spread_off",
     ),
 }  # fmt: skip
 
@@ -60,6 +62,12 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "user_edited": ("mute", _l("%(who)s edited the account of %(email)s")),
     "role_changed": ("warn", _l("%(who)s changed the role of %(email)s")),
     "password_changed": ("warn", _l("%(who)s changed the password of %(email)s")),
+    "sessions_assigned": ("warn", _l("%(who)s changed which sessions %(email)s works with")),
+    "invited": ("brand", _l("%(who)s invited %(email)s")),
+    "invitation_revoked": ("mute", _l("%(who)s took back the invitation of %(email)s")),
+    "workspace_added": ("brand", _l("%(who)s made this workspace")),
+    "workspace_renamed": ("mute", _l("%(who)s renamed the workspace %(was)s to %(name)s")),
+    "workspace_entered": ("mute", _l("%(who)s came over from another workspace")),
     "key_added": ("brand", _l("%(who)s added the API key %(name)s")),
     "key_revoked": ("warn", _l("%(who)s revoked the API key %(name)s")),
     "session_created": ("brand", _l("%(who)s added the session %(session)s")),

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from babel.dates import get_timezone
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import contains_eager
 
 from .. import clock, passwords, plain, vocabulary, words
 from ..crypto import digest, new_token
 from ..extensions import db, writing
-from ..models import LoginSession, Membership, Role, SetupToken, User, Workspace
+from ..models import (
+    Assignment,
+    LoginSession,
+    Membership,
+    Role,
+    SetupToken,
+    User,
+    WhatsAppSession,
+    Workspace,
+)
 from ..refusal import Refusal
-from . import logins, throttle, timeline
+from . import logins, roster, throttle, timeline
 
 SETUP_LASTS = timedelta(minutes=30)
 LONGEST_EMAIL = 80  # so that it fits where the timeline keeps who acted
@@ -35,7 +45,44 @@ class EmailTaken(Refusal):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__(_l("Somebody with this address is here already."), field="email")
+        super().__init__(
+            _l("Somebody with this address is here already, or has an account: then invite them."),
+            field="email",
+        )
+
+
+class BelongsElsewhere(Refusal):
+    """An account is its person's: who could reset it here would be let in elsewhere with it."""
+
+    code = "belongs_elsewhere"
+    status = 403
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            _l(
+                "The account of %(name)s opens more than what you manage, so only an owner of this panel may "
+                "do this.",
+                name=name,
+            )
+        )
+
+
+class SeesAll(Refusal):
+    code = "sees_all"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            _l("Admins and supervisors see all sessions. Make them an operator first."), field="sessions"
+        )
+
+
+class NothingAssigned(Refusal):
+    code = "nothing_assigned"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(_l("Choose at least one session, or all of them."), field="sessions")
 
 
 class LastAdmin(Refusal):
@@ -87,13 +134,18 @@ def add(
 
     Raises EmailTaken, UnfitText, UnfitPassword or UnfitPreference, which name their field, or TooBusy.
     """
-    user = _draft(email, name, password, language, time_zone)
+    user = draft(email, name, password, language, time_zone)
     with writing():
-        member = _insert(user, workspace_id, role)
-        timeline.record(
-            None, "user_added", workspace_id=workspace_id, actor=actor, email=user.email, role=role
-        )
-    return member
+        return create(user, workspace_id, role, actor=actor)
+
+
+def add_known(workspace_id: int, email: str, role: Role, *, actor: str) -> Membership:
+    """Let somebody who has an account into one more workspace. Raises UserNotFound or EmailTaken."""
+    with writing():
+        user = by_email(email)
+        if user is None:
+            raise UserNotFound(email)
+        return admit(user, workspace_id, role, actor=actor)
 
 
 def issue_setup_token() -> str:
@@ -135,14 +187,17 @@ def set_up(
     Of two at once one wins. Raises SetupOver, NoSetup, or what add() raises about the input.
     """
     check_setup_token(token)
-    user = _draft(email, name, password, language, time_zone)
+    user = draft(email, name, password, language, time_zone)
     login, now, workspace_id = new_token(), clock.now(), Workspace.first_id()
     with writing():
         db.session.scalar(select(Workspace.id).filter_by(id=workspace_id).with_for_update())
         check_setup_token(token)
         db.session.execute(update(SetupToken).filter_by(token_hash=digest(token)).values(used_at=now))
         user.last_login_at, user.is_owner = now, True
-        _insert(user, workspace_id, Role.ADMIN)
+        _insert(user)
+        member = Membership(user=user, workspace_id=workspace_id, role=Role.ADMIN, created_at=now)
+        db.session.add(member)
+        db.session.flush()
         logins.start(login, user.id, workspace_id, address=address, agent=agent, now=now)
         timeline.record(None, "set_up", workspace_id=workspace_id, actor=user.email, address=address)
     return login
@@ -179,6 +234,8 @@ def set_role(workspace_id: int, key: str | int, role: Role, *, actor: str) -> Me
         if member.role != role:
             _keep_an_admin(member, stays=role == Role.ADMIN)
             was, member.role = member.role, role
+            if role != Role.OPERATOR:
+                _see_all(member)
             logins.end_all(member.user_id, workspace_id=workspace_id)
             timeline.record(
                 None,
@@ -232,6 +289,79 @@ def set_password(
     return member
 
 
+def reset_password(
+    workspace_id: int, key: str | int, password: str, *, by_owner: bool, actor: str
+) -> Membership:
+    """The same for somebody else. Raises what set_password does, and BelongsElsewhere."""
+    refuse_take_over(find(workspace_id, key), by_owner=by_owner)
+    return set_password(workspace_id, key, password, actor=actor)
+
+
+def refuse_take_over(member: Membership, *, by_owner: bool) -> None:
+    """An admin of one workspace may not get hold of an account that opens another one, or of an owner's.
+
+    Raises BelongsElsewhere.
+    """
+    elsewhere = select(Membership.workspace_id).where(
+        Membership.user_id == member.user_id, Membership.workspace_id != member.workspace_id
+    )
+    if not by_owner and (member.user.is_owner or db.session.scalar(elsewhere.limit(1))):
+        raise BelongsElsewhere(member.name)
+
+
+def assign(
+    workspace_id: int, key: str | int, session_ids: Collection[int] | None, *, actor: str
+) -> Membership:
+    """Let an operator work with these sessions only; None means all of them, those to come too.
+
+    Raises UserNotFound, SeesAll, NothingAssigned or SessionNotFound.
+    """
+    with writing():
+        member = find(workspace_id, key)
+        limit(member, session_ids)
+        timeline.record(None, "sessions_assigned", workspace_id=workspace_id, actor=actor, email=member.email)
+    logins.forget_cached()
+    return member
+
+
+def limit(member: Membership, session_ids: Collection[int] | None) -> None:
+    """The same within the transaction of the act behind it."""
+    _see_all(member)
+    if session_ids is None:
+        return
+    if member.role != Role.OPERATOR:
+        raise SeesAll
+    if not session_ids:
+        raise NothingAssigned
+    member.sees_all = False
+    for id in sorted(set(session_ids)):
+        found = roster.find(member.workspace_id, id)
+        db.session.add(Assignment(user_id=member.user_id, session_id=found.id))
+
+
+def assigned(workspace_id: int) -> dict[int, dict[int, str]]:
+    """By number of each person who does not see all: the sessions they work with, by number."""
+    limited = select(Membership.user_id).filter_by(workspace_id=workspace_id, sees_all=False)
+    query = select(Assignment.user_id, WhatsAppSession.id, WhatsAppSession.name)
+    query = query.join(WhatsAppSession, WhatsAppSession.id == Assignment.session_id)
+    query = query.where(WhatsAppSession.workspace_id == workspace_id).order_by(WhatsAppSession.id)
+    sessions: dict[int, dict[int, str]] = {user_id: {} for user_id in db.session.scalars(limited)}
+    for user_id, id, name in db.session.execute(query):
+        sessions.setdefault(user_id, {})[id] = name
+    return sessions
+
+
+def check_password(email: str, password: str, *, address: str) -> None:
+    """For somebody who cannot log in, since no workspace lets them. Raises WrongPassword, TooManyAttempts."""
+    email, now = email.strip().lower(), clock.now()
+    throttle.enter(email, address, now)
+    user = by_email(email)
+    if not passwords.fits(user.password_hash if user else passwords.nobodys(), password):
+        raise logins.WrongPassword(_l("This is not your password."), field="password")
+    with writing():
+        throttle.forgive(email, address, now)
+
+
 def edit_profile(
     workspace_id: int,
     key: str | int,
@@ -256,10 +386,48 @@ def edit_profile(
     return member
 
 
+def by_email(email: str) -> User | None:
+    """Whoever has an account with this address, in whichever workspace."""
+    return db.session.scalar(select(User).filter_by(email=email.strip().lower()))
+
+
+def admit(user: User, workspace_id: int, role: Role, *, actor: str) -> Membership:
+    """Make somebody a member; belongs into the transaction of the act behind it. Raises EmailTaken."""
+    if user.id is not None and db.session.get(Membership, (user.id, workspace_id)) is not None:
+        raise EmailTaken
+    member = Membership(user=user, workspace_id=workspace_id, role=Role(role), created_at=clock.now())
+    db.session.add(member)
+    db.session.flush()
+    timeline.record(None, "user_added", workspace_id=workspace_id, actor=actor, email=user.email, role=role)
+    return member
+
+
 def new_password() -> str:
     """A password to hand over, easy to read out: four groups of letters and digits."""
     letters = "abcdefghjkmnpqrstuvwxyz23456789"  # without those that look alike
     return "-".join("".join(secrets.choice(letters) for _ in range(4)) for _ in range(4))
+
+
+def draft(email: str, name: str, password: str, language: str | None, time_zone: str | None) -> User:
+    """A person not yet stored. The slow hash is computed here, outside of any transaction."""
+    email = checked_email(email)
+    name = plain.line(name, LONGEST_NAME, field="name")
+    language, time_zone = checked_language(language), checked_time_zone(time_zone)
+    password_hash = passwords.hashed(passwords.checked(password, (email, name)))
+    return User(
+        email=email,
+        name=name,
+        password_hash=password_hash,
+        language=language,
+        time_zone=time_zone,
+        created_at=clock.now(),
+    )
+
+
+def create(user: User, workspace_id: int, role: Role, *, actor: str) -> Membership:
+    """Store a drafted person as a member; belongs into a transaction. Raises EmailTaken."""
+    _insert(user)
+    return admit(user, workspace_id, role, actor=actor)
 
 
 def checked_email(email: str) -> str:
@@ -302,29 +470,21 @@ def _members(workspace_id: int) -> Select[Membership]:
     )
 
 
-def _draft(email: str, name: str, password: str, language: str | None, time_zone: str | None) -> User:
-    """A person not yet stored. The slow hash is computed here, outside of any transaction."""
-    email = checked_email(email)
-    name = plain.line(name, LONGEST_NAME, field="name")
-    language, time_zone = checked_language(language), checked_time_zone(time_zone)
-    password_hash = passwords.hashed(passwords.checked(password, (email, name)))
-    return User(
-        email=email,
-        name=name,
-        password_hash=password_hash,
-        language=language,
-        time_zone=time_zone,
-        created_at=clock.now(),
-    )
-
-
-def _insert(user: User, workspace_id: int, role: Role) -> Membership:
-    if db.session.scalar(select(User.id).filter_by(email=user.email)) is not None:
+def _insert(user: User) -> None:
+    if by_email(user.email) is not None:
         raise EmailTaken
-    member = Membership(user=user, workspace_id=workspace_id, role=Role(role), created_at=user.created_at)
-    db.session.add(member)
+    db.session.add(user)
     db.session.flush()
-    return member
+
+
+def _see_all(member: Membership) -> None:
+    """No limit, and none left over in this workspace."""
+    ours = select(WhatsAppSession.id).filter_by(workspace_id=member.workspace_id)
+    db.session.execute(
+        delete(Assignment).where(Assignment.user_id == member.user_id, Assignment.session_id.in_(ours)),
+        execution_options={"synchronize_session": False},
+    )
+    member.sees_all = True
 
 
 def _keep_an_admin(member: Membership, *, stays: bool) -> None:
