@@ -30,10 +30,10 @@ from . import logins, stats
 SEEN = "wa_admin.glance"  # where a request keeps what was seen
 
 # written out, not as parameters: SQLite takes a partial index only for the very words of its condition
-_IS_WAITING = text("message.status IN ('queued', 'sending')")
+IS_WAITING = text("message.status IN ('queued', 'sending')")
 _OLDEST = (
     select(Message.created_at)
-    .where(Message.session_id == WhatsAppSession.id, _IS_WAITING)
+    .where(Message.session_id == WhatsAppSession.id, IS_WAITING)
     .order_by(Message.id)
     .limit(1)
     .scalar_subquery()
@@ -43,7 +43,7 @@ _SEALED = [WhatsAppSession.__table__.c.sealed_qr, WhatsAppSession.__table__.c.se
 _GATEWAY = [column for column in Gateway.__table__.c if not column.name.startswith("sealed_")]
 _SESSION_NAMES = [column.name for column in (*_SESSION, *_SEALED)]
 _GATEWAY_NAMES = [column.name for column in _GATEWAY]
-_IS_ASSIGNED = exists().where(
+IS_ASSIGNED = exists().where(
     Assignment.session_id == WhatsAppSession.id, Assignment.user_id == LoginSession.user_id
 )
 _EVERYTHING = Prepared(
@@ -57,7 +57,7 @@ _EVERYTHING = Prepared(
         and_(
             WhatsAppSession.id == bindparam("id"),
             WhatsAppSession.workspace_id == LoginSession.workspace_id,
-            or_(Membership.sees_all, _IS_ASSIGNED),
+            or_(Membership.sees_all, IS_ASSIGNED),
         ),
     )
     .outerjoin(Gateway, Gateway.id == WhatsAppSession.gateway_id)
@@ -80,7 +80,7 @@ def _picture_of(model: type) -> type:
     return type(f"{model.__name__}Picture", (), questions)
 
 
-_SessionPicture, _GatewayPicture = _picture_of(WhatsAppSession), _picture_of(Gateway)
+SessionPicture, GatewayPicture = _picture_of(WhatsAppSession), _picture_of(Gateway)
 
 
 @dataclass(frozen=True)
@@ -117,12 +117,12 @@ def ask(engine: Engine, id: int, token_hash: str) -> Glance | None:
     values = _EVERYTHING.first(engine, id=id, token_hash=token_hash, today=now.date())
     if values is None:
         return None
-    identity = logins.Identity(*_cut(values, len(logins.IDENTITY)))
+    identity = logins.Identity(*cut(values, len(logins.IDENTITY)))
     logins.remember(token_hash, identity)
-    if identity.is_over(now):
+    if not identity.counts(now) or identity.lacks_second_factor:
         return None
-    wa_session: Any = _filled(_SessionPicture, _SESSION_NAMES, values)
-    wa_session.gateway = _filled(_GatewayPicture, _GATEWAY_NAMES, values)
+    wa_session: Any = filled(SessionPicture, _SESSION_NAMES, values)
+    wa_session.gateway = filled(GatewayPicture, _GATEWAY_NAMES, values)
     if wa_session.id is None:
         return None
     sent, delivered, failed, oldest = values
@@ -130,13 +130,14 @@ def ask(engine: Engine, id: int, token_hash: str) -> Glance | None:
     return Glance(wa_session, today, now, identity)
 
 
-def _filled(picture: type, names: list[str], values: list[Any]) -> Any:
+def filled(picture: type, names: list[str], values: list[Any]) -> Any:
+    """The picture of a row whose first values belong to these columns; they are taken off."""
     row = picture()
-    row.__dict__.update(zip(names, _cut(values, len(names)), strict=True))
+    row.__dict__.update(zip(names, cut(values, len(names)), strict=True))
     return row
 
 
-def _cut(values: list[Any], count: int) -> list[Any]:
+def cut(values: list[Any], count: int) -> list[Any]:
     taken = values[:count]
     del values[:count]
     return taken

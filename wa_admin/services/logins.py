@@ -1,4 +1,5 @@
-"""Signing in: a password for a token, a token for who it is.
+"""Signing in: a password, or a passkey, for a token; a token for who it is. Whoever has a second factor
+besides a password is nobody until that came, too: `identify` does not know them, `waiting` does.
 
 The browser holds the token in the signed cookie; `login_session` holds its hash, so a login can be seen,
 revoked and timed out, and neither a stolen database nor a forged cookie is enough.
@@ -13,12 +14,12 @@ from datetime import datetime, timedelta
 
 from flask_babel import lazy_gettext as _l
 from flask_login import UserMixin
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, delete, exists, insert, not_, or_, select, update
 
 from .. import clock, passwords
 from ..crypto import digest, new_token
 from ..extensions import db, writing
-from ..models import LoginSession, Membership, Role, User
+from ..models import LoginSession, Membership, Passkey, Role, User, Workspace
 from ..permissions import GRANTS, Permission
 from ..refusal import Refusal
 from . import audit, throttle, timeline
@@ -28,6 +29,7 @@ IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=14)
 TOUCH_AFTER = timedelta(minutes=5)
 PROOF_LASTS = timedelta(minutes=15)
+STEP_LASTS = timedelta(minutes=10)  # from the password to the second factor
 CACHE_SECONDS = 5.0
 CACHE_SIZE = 2000
 NO_MATCH = _l("This e-mail and password do not belong together.")
@@ -36,6 +38,16 @@ NO_MATCH = _l("This e-mail and password do not belong together.")
 class WrongPassword(Refusal):
     code = "wrong_password"
     status = 401
+
+
+class LoginOver(Refusal):
+    """No login waits for its second step (any more)."""
+
+    code = "login_over"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__(_l("This took too long. Log in again."))
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Identity(UserMixin):
     sees_all: bool
     is_owner: bool
     awaits_second_factor: bool
+    lacks_second_factor: bool
     language: str | None
     time_zone: str | None
     theme: str
@@ -68,18 +81,29 @@ class Identity(UserMixin):
         return permission in GRANTS[self.role]
 
     def is_over(self, now: datetime) -> bool:
-        return now - self.seen_at > IDLE or now - self.created_at > ABSOLUTE
+        age = now - self.created_at
+        return now - self.seen_at > IDLE or age > (STEP_LASTS if self.awaits_second_factor else ABSOLUTE)
+
+    def counts(self, now: datetime) -> bool:
+        """Whether this login is worth anything: begun in full, and not over."""
+        return not self.awaits_second_factor and not self.is_over(now)
 
     def proved_lately(self, now: datetime) -> bool:
-        """Whether the password was typed a short while ago."""
+        """Whether the password was typed, or a passkey used, a short while ago."""
         return now - self.proved_at <= PROOF_LASTS
 
 
 # tables instead of entities: a fifth of the cost
 _login, _user, _member = LoginSession.__table__.c, User.__table__.c, Membership.__table__.c
+_has_passkey = exists().where(Passkey.user_id == _user.id)
+_is_required = (
+    select(Workspace.requires_second_factor).where(Workspace.id == _login.workspace_id).scalar_subquery()
+)
+_has_factor = or_(_user.sealed_totp_secret.is_not(None), _has_passkey)
+_lacks_factor = and_(_is_required, not_(_has_factor))
 IDENTITY = (
     _login.id, _login.user_id, _user.email, _user.name, _member.role, _member.workspace_id, _member.sees_all,
-    _user.is_owner, _login.awaits_second_factor, _user.language, _user.time_zone, _user.theme,
+    _user.is_owner, _login.awaits_second_factor, _lacks_factor, _user.language, _user.time_zone, _user.theme,
     _login.created_at, _login.seen_at, _login.proved_at,
 )  # fmt: skip
 # who a login belongs to, and what they are in the workspace they look at
@@ -92,7 +116,7 @@ IS_THEIRS = and_(
 
 
 def log_in(email: str, password: str, *, address: str, agent: str, now: datetime | None = None) -> str:
-    """Sign in and return the token of the new login.
+    """Sign in and return the token of the new login, which waits for the second factor of who has one.
 
     An unknown address costs the same time and gets the same sentence as a wrong password.
     Raises WrongPassword, TooManyAttempts or TooBusy.
@@ -108,28 +132,56 @@ def log_in(email: str, password: str, *, address: str, agent: str, now: datetime
         _note_failure(user, workspace_id, address)
         raise WrongPassword(NO_MATCH)
     current = passwords.hashed(password) if passwords.is_outdated(stored) else stored
-    token = new_token()
     with writing():
         # the password may have been changed while we were computing
         account = update(User).where(User.id == user.id, User.password_hash == stored)
-        changed = db.session.execute(account.values(last_login_at=now, password_hash=current))
-        workspace_id = _home(user)
-        if changed.rowcount != 1 or workspace_id is None:  # type: ignore[attr-defined]
+        changed = db.session.execute(account.values(password_hash=current))
+        if changed.rowcount != 1:  # type: ignore[attr-defined]
             raise WrongPassword(NO_MATCH)
         throttle.forgive(email, address, now)
-        _sweep(now)
-        start(token, user.id, workspace_id, address=address, agent=agent, now=now)
-        timeline.record(None, "login", workspace_id=workspace_id, actor=email, address=address)
+        if not db.session.scalar(select(_has_factor).where(_user.id == user.id)):
+            return enter(user.id, "password", address=address, agent=agent, now=now)
+        token, workspace_id = new_token(), _home(user)
+        if workspace_id is None:
+            raise WrongPassword(NO_MATCH)
+        start(token, user.id, workspace_id, address=address, agent=agent, now=now, awaits_second_factor=True)
     return token
 
 
-def start(token: str, user_id: int, workspace_id: int, *, address: str, agent: str, now: datetime) -> None:
+def enter(user_id: int, how: str, *, address: str, agent: str, now: datetime) -> str:
+    """The token of a new login of somebody who has shown everything that was asked of them: `how`.
+
+    Belongs into the transaction of that. Raises WrongPassword for somebody who may no longer come in.
+    """
+    user = db.session.get_one(User, user_id)
+    workspace_id = _home(user)
+    if workspace_id is None:
+        raise WrongPassword(NO_MATCH)
+    token = new_token()
+    user.last_login_at = now
+    _sweep(now)
+    start(token, user_id, workspace_id, address=address, agent=agent, now=now)
+    timeline.record(None, "login", workspace_id=workspace_id, actor=user.email, address=address, how=how)
+    return token
+
+
+def start(
+    token: str,
+    user_id: int,
+    workspace_id: int,
+    *,
+    address: str,
+    agent: str,
+    now: datetime,
+    awaits_second_factor: bool = False,
+) -> None:
     """Store a new login; belongs into the transaction of the act that deserves it."""
     db.session.execute(
         insert(LoginSession).values(
             token_hash=digest(token),
             user_id=user_id,
             workspace_id=workspace_id,
+            awaits_second_factor=awaits_second_factor,
             created_at=now,
             seen_at=now,
             proved_at=now,
@@ -140,18 +192,39 @@ def start(token: str, user_id: int, workspace_id: int, *, address: str, agent: s
 
 
 def identify(token: str, now: datetime | None = None) -> Identity | None:
-    """Who the token belongs to, None when it is unknown, revoked, timed out or of somebody inactive.
+    """Who the token belongs to; None when it is unknown, revoked, timed out, of somebody inactive, or still
+    waits for the second factor.
 
     Remembered for 5 seconds in this process, so that polls cost no query.
     """
-    now = now or clock.now()
-    token_hash = digest(token)
-    identity = _cache.get(token_hash)
-    if identity is None:
-        identity = _look_up(token_hash)
-        if identity is not None:
-            _cache.put(token_hash, identity)
-    return None if identity is None or identity.is_over(now) else identity
+    known = _known(token)
+    return known if known is not None and known.counts(now or clock.now()) else None
+
+
+def waiting(token: str, now: datetime | None = None) -> Identity:
+    """Whose login waits for the second factor behind this token. Raises LoginOver."""
+    known = _known(token)
+    if known is None or not known.awaits_second_factor or known.is_over(now or clock.now()):
+        raise LoginOver
+    return known
+
+
+def pass_second_step(identity: Identity, how: str, *, address: str, agent: str, now: datetime) -> str:
+    """Put a whole login, with a new token, in the place of one that waited; belongs into the transaction of
+    the factor's use. Raises LoginOver when somebody was faster."""
+    ending = delete(LoginSession).where(
+        LoginSession.id == identity.login_id, LoginSession.awaits_second_factor
+    )
+    if db.session.execute(ending).rowcount != 1:  # type: ignore[attr-defined]
+        raise LoginOver
+    _cache.forget(identity.login_id)
+    return enter(identity.user_id, how, address=address, agent=agent, now=now)
+
+
+def note_failed_step(identity: Identity, *, address: str) -> None:
+    """Put on record that somebody knew the password and not the rest."""
+    user = db.session.get_one(User, identity.user_id)
+    _note_failure(user, identity.workspace_id, address, step="second_factor")
 
 
 def touch(identity: Identity, now: datetime) -> None:
@@ -174,10 +247,24 @@ def prove(identity: Identity, password: str, *, address: str, now: datetime | No
         raise WrongPassword(_l("This is not your password."), field="password")
     with writing():
         throttle.forgive(identity.email, address, now)
-        db.session.execute(
-            update(LoginSession).where(LoginSession.id == identity.login_id).values(proved_at=now)
-        )
+        proved(identity, now)
+
+
+def proved(identity: Identity, now: datetime) -> None:
+    """Note that this is still the same person; belongs into the transaction of the proof."""
+    at_login = update(LoginSession).where(LoginSession.id == identity.login_id)
+    db.session.execute(at_login.values(proved_at=now))
     _cache.forget(identity.login_id)
+
+
+def renewed(identity: Identity) -> str:
+    """Another token for the same login: what somebody may have seen of it until now is worth nothing."""
+    token = new_token()
+    with writing():
+        at_login = update(LoginSession).where(LoginSession.id == identity.login_id)
+        db.session.execute(at_login.values(token_hash=digest(token)))
+    _cache.forget(identity.login_id)
+    return token
 
 
 def log_out(token: str) -> None:
@@ -195,6 +282,7 @@ def sessions_of(user_id: int, now: datetime | None = None) -> list[LoginSession]
     now = now or clock.now()
     query = select(LoginSession).filter(
         LoginSession.user_id == user_id,
+        LoginSession.awaits_second_factor.is_(False),
         LoginSession.seen_at >= now - IDLE,
         LoginSession.created_at >= now - ABSOLUTE,
     )
@@ -243,6 +331,16 @@ def forget_cached() -> None:
 def remember(token_hash: str, identity: Identity) -> None:
     """Keep an identity that a poll has read along the way."""
     _cache.put(token_hash, identity)
+
+
+def _known(token: str) -> Identity | None:
+    token_hash = digest(token)
+    identity = _cache.get(token_hash)
+    if identity is None:
+        identity = _look_up(token_hash)
+        if identity is not None:
+            _cache.put(token_hash, identity)
+    return identity
 
 
 def _look_up(token_hash: str) -> Identity | None:
