@@ -25,10 +25,11 @@ from flask import Flask
 
 from . import clock, config, log
 from .app import create_app
+from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
-from .services import deliveries, gateways, outbox, watch
+from .services import calls, deliveries, gateways, outbox, watch
 
 LEASE = "scheduler"
 LEASE_SECONDS = 5.0
@@ -47,7 +48,9 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
     return [
         ("deliveries.settle_leases", 15, deliveries.settle_leases),
         ("deliveries.expire", 15, deliveries.expire),
+        ("calls.forget_old", 3600, lambda: calls.forget_old(clock.now())),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
+        ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),
         ("watch.reconnect_due", 5, watch.reconnect_due),
         ("watch.look_for_lost_gateways", 3, watch.look_for_lost_gateways),
@@ -95,6 +98,7 @@ class Leader:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._couriers = Couriers(app, self._run)
+        self._callers = Callers(app)
         self._is_stopping = False
         self._running: set[str] = set()
         self._failures: Counter[str] = Counter()  # in a row
@@ -104,7 +108,11 @@ class Leader:
 
     def start(self, duties: list[tuple[str, float, Duty]]) -> None:
         """Run every duty now and from then on, and renew the lease."""
-        duties = [*duties, ("renew_lease", self._lease_seconds, self._renew_lease)]
+        duties = [
+            *duties,
+            ("callers.round", 1, self._callers.round),
+            ("renew_lease", self._lease_seconds, self._renew_lease),
+        ]
         self._scheduler.add_executor(ThreadPoolExecutor(len(duties)))  # none waits for another
         for name, seconds, duty in duties:
             self._scheduler.add_job(
@@ -119,22 +127,25 @@ class Leader:
         self._is_stopping = True
         self._scheduler.shutdown(wait=False)
         self._couriers.stop()
+        self._callers.stop()
         deadline = time.monotonic() + FINISH_WITHIN_SECONDS
         while self._is_busy() and time.monotonic() < deadline:
             time.sleep(0.02)
         if self._is_busy():
-            duties = ", ".join(self._running) or "messages that gateways have not answered"
+            duties = ", ".join(self._running) or "messages or webhooks that nobody has answered"
             _log.warning("not finished after %d s: %s", FINISH_WITHIN_SECONDS, duties)
             try:
                 self._couriers.abandon()
             finally:
                 os._exit(1)  # threads that wait for a gateway would hold us up
+        self._callers.close()
         with self._app.app_context():
             gateways.close_all()
             db.engine.dispose()
 
     def _is_busy(self) -> bool:
-        return bool(self._running) or not self._couriers.have_returned()
+        have_returned = self._couriers.have_returned() and self._callers.have_returned()
+        return bool(self._running) or not have_returned
 
     def _run(self, name: str, duty: Duty) -> None:
         if self._is_stopping:

@@ -211,8 +211,8 @@ def _read(response: httpx.Response, secret: str, of_type: str) -> Answer:
     wanted = any(part in mimetype for part in ("json", of_type))
     content = _content(response) if wanted else None
     is_json, body = _json(content) if "json" in mimetype else (False, None)
-    retry_after = _retry_after(response.headers.get("retry-after"))
-    return Answer(response.status_code, body, is_json, retry_after, secret, mimetype, content)
+    wait = retry_after(response.headers.get("retry-after"))
+    return Answer(response.status_code, body, is_json, wait, secret, mimetype, content)
 
 
 def _content(response: httpx.Response) -> bytes | None:
@@ -233,7 +233,7 @@ def _json(content: bytes | None) -> tuple[bool, Any]:
         return False, None
 
 
-def _retry_after(header: str | None) -> float | None:
+def retry_after(header: str | None) -> float | None:
     """Seconds, from seconds or from a date."""
     if not header:
         return None

@@ -22,7 +22,7 @@ from ..drivers.contract import (
 from ..extensions import db
 from ..models import Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
-from . import stats, timeline
+from . import stats, tidings, timeline
 
 _SESSION = cast(Table, WhatsAppSession.__table__)
 _MESSAGE = cast(Table, Message.__table__)
@@ -40,6 +40,7 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
         message.lease_until = None
     if status == MessageStatus.SENT and message.sent_at is None:
         message.sent_at = now
+    tidings.message_moved(message, now)
     if message.session_id is None:
         return
     count_waiting(message.session_id, (status in WAITING) - (before in WAITING))

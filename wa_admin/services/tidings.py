@@ -1,0 +1,131 @@
+"""What apps are told through their webhooks: one call per subscription that wants to hear of it.
+
+All of it runs inside the transaction of what happened, so that neither is there without the other. The
+schemas of what is told are in `api/schemas/webhooks.py`; ids are those that the API answers with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from .. import clock
+from ..drivers.contract import MessageSeen
+from ..extensions import db
+from ..models import Call, Message, MessageStatus, Subscription, WhatsAppSession
+from ..prepared import Prepared
+
+RECEIVED, PROGRESS, SESSION, TEST = "message.received", "message.status", "session.status", "webhook.test"
+KINDS = (RECEIVED, PROGRESS, SESSION)
+UNTOLD = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING})  # our own affair
+
+# asked for every message that moves, and almost always in vain
+_ANYBODY = Prepared(
+    select(Subscription.id)
+    .where(Subscription.workspace_id == bindparam("workspace_id"), Subscription.is_active)
+    .limit(1)
+)
+
+
+def message_received(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> None:
+    """Somebody wrote to us. A gateway that reports it twice is told once."""
+    if seen.from_me or not _has_listeners(wa_session.workspace_id):
+        return
+    data = {
+        "provider_id": seen.provider_id or None,
+        "session_id": wa_session.session_id,
+        "session_name": wa_session.name,
+        "chat": seen.chat,
+        "sender_number": seen.sender_number,
+        "sender_lid": seen.sender_lid,
+        "push_name": seen.push_name,
+        "kind": seen.kind,
+        "text": seen.text,
+    }
+    once = f"{wa_session.id} {seen.chat} {seen.provider_id}" if seen.provider_id else ""
+    _tell(wa_session.workspace_id, RECEIVED, data, min(seen.at or now, now), once)
+
+
+def message_moved(message: Message, now: datetime) -> None:
+    """A message of ours came into another status."""
+    if message.status in UNTOLD or not _has_listeners(message.workspace_id):
+        return
+    data = {
+        "id": message.id,
+        "status": message.status,
+        "session_id": message.session.session_id if message.session else None,
+        "session_name": message.session_name,
+        "recipient": message.recipient,
+        "provider_id": message.provider_id,
+        "error_code": message.error_code,
+        "source": message.source,
+    }
+    _tell(message.workspace_id, PROGRESS, data, now)
+
+
+def session_moved(wa_session: WhatsAppSession, now: datetime) -> None:
+    """A session came into another status, or has another reason for it."""
+    if not _has_listeners(wa_session.workspace_id):
+        return
+    data = {
+        "id": wa_session.id,
+        "instance_name": wa_session.name,
+        "session_id": wa_session.session_id,
+        "status": wa_session.status,
+        "reason": wa_session.reason,
+        "phone_number": wa_session.number,
+    }
+    _tell(wa_session.workspace_id, SESSION, data, now)
+
+
+def test(subscription: Subscription) -> Call:
+    """Something to try a receiver with, whatever it wants to hear of."""
+    data = {"id": subscription.id, "name": subscription.name}
+    return _add(subscription, TEST, _written(TEST, data, clock.now()), _new_uid())
+
+
+def _has_listeners(workspace_id: int) -> bool:
+    return _ANYBODY.first(db.session.connection(), workspace_id=workspace_id) is not None
+
+
+def _tell(workspace_id: int, kind: str, data: dict[str, Any], at: datetime, once: str = "") -> None:
+    """`once` names what happened where it may be reported again."""
+    payload = _written(kind, data, at)
+    for subscription in db.session.scalars(
+        select(Subscription).filter_by(workspace_id=workspace_id, is_active=True)
+    ).all():
+        uid = _uid_of(f"{subscription.id} {once}") if once else _new_uid()
+        if kind in subscription.events.split(",") and not (once and _is_known(uid)):
+            _add(subscription, kind, payload, uid)
+
+
+def _add(subscription: Subscription, kind: str, payload: str, uid: str) -> Call:
+    now = clock.now()
+    call = Call(
+        subscription_id=subscription.id, uid=uid, kind=kind, payload=payload, next_at=now, created_at=now
+    )
+    db.session.add(call)
+    return call
+
+
+def _written(kind: str, data: dict[str, Any], at: datetime) -> str:
+    """ASCII, so that what is signed survives every database and proxy, half characters included."""
+    timestamp = at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"type": kind, "timestamp": timestamp, "data": data}, separators=(",", ":"))
+
+
+def _is_known(uid: str) -> bool:
+    return db.session.scalar(select(Call.id).filter_by(uid=uid)) is not None
+
+
+def _uid_of(name: str) -> str:
+    return "msg_" + hashlib.sha256(name.encode(errors="backslashreplace")).hexdigest()[:32]
+
+
+def _new_uid() -> str:
+    return "msg_" + secrets.token_hex(16)
