@@ -320,7 +320,7 @@ def test_what_is_not_wa_admin_is_told_apart(answer):
 
 
 def test_a_wrong_key_is_its_own_error(app):
-    with pytest.raises(whatsapp.NotAllowed, match="unknown or was revoked"):
+    with pytest.raises(whatsapp.NotAllowed, match="unknown, was revoked or has expired"):
         OverHttp("http://127.0.0.1:8000", "wak_nope", transport=Served(app)).sessions()
 
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "outbox": "messages:outbox",
     "users": "people:users",
     "keys": "people:keys",
+    "workspaces": "workspaces:workspaces",
     "audit": "audit:audit",
     "cleanup": "sessions:cleanup",
     "doctor": "doctor:doctor",

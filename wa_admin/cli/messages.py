@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .terminal import ACTOR, Seconds, as_json, in_panel, print_json, read_stdin, table, workspace_id
+from .terminal import (
+    ACTOR,
+    Seconds,
+    as_json,
+    in_panel,
+    in_workspace,
+    print_json,
+    read_stdin,
+    table,
+    workspace_id,
+)
 
 if TYPE_CHECKING:
     from ..models import Message
@@ -30,7 +40,7 @@ BIGGEST_ID = 2**63 - 1  # that a database can hold
 @click.option("--valid-for", type=Seconds(1), help="Give up after this many seconds.")
 @as_json
 @click.pass_context
-@in_panel
+@in_workspace
 def send(
     ctx: click.Context,
     to: str,
@@ -74,7 +84,7 @@ def outbox() -> None:
 @click.option("--session", help="Only of this session.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @as_json
-@in_panel
+@in_workspace
 def list_messages(status: str | None, session: str | None, limit: int, as_json: bool) -> None:
     """Messages, the newest first."""
     from .. import phone
@@ -103,7 +113,7 @@ def list_messages(status: str | None, session: str | None, limit: int, as_json: 
 
 @outbox.command()
 @click.argument("ids", type=click.IntRange(1, BIGGEST_ID), nargs=-1, required=True)
-@in_panel
+@in_workspace
 def retry(ids: tuple[int, ...]) -> None:
     """Queue messages again that failed, expired or are uncertain; an uncertain one may arrive twice."""
     from ..services import outbox as service

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .terminal import ACTOR, in_panel, workspace_id
+from .terminal import ACTOR, in_workspace, workspace_id
 
 if TYPE_CHECKING:
     from ..models import WhatsAppSession
@@ -25,7 +25,7 @@ SPEED = "50"
 @click.option(
     "--force", is_flag=True, help="Even when there are sessions: the default one gets the messages."
 )
-@in_panel
+@in_workspace
 def sample(force: bool) -> None:
     """Fill an empty database: a session with two weeks behind it and messages in every state.
 

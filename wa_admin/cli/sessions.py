@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .terminal import ACTOR, as_json, confirm, in_panel, print_json, table, workspace_id, yes
+from .terminal import ACTOR, as_json, confirm, in_workspace, print_json, table, workspace_id, yes
 
 if TYPE_CHECKING:
     from ..models import WhatsAppSession
@@ -21,7 +21,7 @@ def sessions() -> None:
 
 @sessions.command("list")
 @as_json
-@in_panel
+@in_workspace
 def list_sessions(as_json: bool) -> None:
     """All sessions, the default one first."""
     from ..services import roster
@@ -42,7 +42,7 @@ def list_sessions(as_json: bool) -> None:
 @click.option("--phone", help="The number that is expected to scan.")
 @click.option("--description", default="")
 @as_json
-@in_panel
+@in_workspace
 def add(name: str, session_id: str | None, phone: str | None, description: str, as_json: bool) -> None:
     """Add a session called NAME."""
     from ..services import gateways
@@ -62,7 +62,7 @@ def add(name: str, session_id: str | None, phone: str | None, description: str, 
 @sessions.command()
 @which
 @click.option("--phone", help="Show a code to type on the phone of this number, instead of a QR code.")
-@in_panel
+@in_workspace
 def link(session: str | None, phone: str | None) -> None:
     """Link a phone: draw the codes here and wait for the scan."""
     from ..services import links
@@ -74,7 +74,7 @@ def link(session: str | None, phone: str | None) -> None:
         links.pairing_code(workspace_id(), found.id, phone, actor=ACTOR)
     else:
         links.connect(workspace_id(), found.id, actor=ACTOR)
-    panel, number = InProcess(ACTOR), found.id
+    panel, number = InProcess(ACTOR, workspace_id()), found.id
     follow(lambda: panel.look_again(number), lambda: panel.link_code(number), by_phone=bool(phone))
     if _find(number).has_wrong_number:
         click.echo("Note: this is not the number that was expected.", err=True)
@@ -85,7 +85,7 @@ def link(session: str | None, phone: str | None) -> None:
 @click.option("--refresh", is_flag=True, help="Ask the gateway now.")
 @as_json
 @click.pass_context
-@in_panel
+@in_workspace
 def status(ctx: click.Context, session: str | None, refresh: bool, as_json: bool) -> None:
     """How a session is. The exit code is 0 when it is connected, else 1."""
     from ..services import watch
@@ -102,7 +102,7 @@ def status(ctx: click.Context, session: str | None, refresh: bool, as_json: bool
 
 @sessions.command()
 @which
-@in_panel
+@in_workspace
 def default(session: str | None) -> None:
     """Show the default session, or make SESSION the default."""
     from ..services import roster
@@ -118,7 +118,7 @@ def default(session: str | None) -> None:
 
 @sessions.command()
 @which
-@in_panel
+@in_workspace
 def disconnect(session: str | None) -> None:
     """Go offline and stay so; the login is kept."""
     from ..services import links
@@ -131,7 +131,7 @@ def disconnect(session: str | None) -> None:
 
 @sessions.command()
 @which
-@in_panel
+@in_workspace
 def reconnect(session: str | None) -> None:
     """Go online with the stored login."""
     from ..services import links
@@ -146,12 +146,13 @@ def reconnect(session: str | None) -> None:
 
 
 @sessions.command()
-@in_panel
+@in_workspace
 def init() -> None:
     """Bring every active session online that has a login."""
-    from ..whatsapp import initialize_all_sessions
+    from ..whatsapp.in_process import InProcess
+    from ..whatsapp.linking import bring_online
 
-    initialize_all_sessions()
+    bring_online(InProcess(ACTOR, workspace_id()))
     for one in _listed():
         click.echo(f"{one.name}: {_state(one)}")
 
@@ -160,7 +161,7 @@ def init() -> None:
 @click.argument("session")
 @click.option("--force", is_flag=True, help="Remove the default session too; its phone is unlinked.")
 @yes
-@in_panel
+@in_workspace
 def delete(session: str, force: bool, yes: bool) -> None:
     """Remove a session here and at the gateway. Its messages stay on record."""
     from ..services import sessions as service
@@ -176,7 +177,7 @@ def delete(session: str, force: bool, yes: bool) -> None:
 
 @sessions.command()
 @click.argument("to", metavar="[on|off]", type=click.Choice(["on", "off"]), required=False)
-@in_panel
+@in_workspace
 def spread(to: str | None) -> None:
     """Let apps spread messages over all sessions by the name “auto”; without a word, say whether they may."""
     from ..services import spread as service
@@ -189,7 +190,7 @@ def spread(to: str | None) -> None:
 @sessions.command()
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @yes
-@in_panel
+@in_workspace
 def cleanup(dry_run: bool, yes: bool) -> None:
     """Keep the oldest session as the active default, and remove the rest."""
     from ..services import sessions as service

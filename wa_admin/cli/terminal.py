@@ -17,6 +17,7 @@ from ..config import BadSetting
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 ACTOR = "cli"
+WORKSPACE = "wa_admin.workspace"  # where click keeps the one that was named
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 yes = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -48,6 +49,17 @@ def in_panel(command: Function) -> Function:
     return run  # type: ignore[return-value]
 
 
+def in_workspace(command: Function) -> Function:
+    """The same for what one workspace has: `--workspace` says which."""
+    return click.option(
+        "--workspace",
+        metavar="NAME",
+        help="The workspace to work in; the first one otherwise.",
+        expose_value=False,
+        callback=_choose_workspace,
+    )(in_panel(command))
+
+
 @contextmanager
 def sentences_for_errors() -> Iterator[None]:
     """A refusal is no crash: one line, exit code 1; a bad database 2, and a bad setting as under `flask`."""
@@ -73,11 +85,19 @@ def sentences_for_errors() -> Iterator[None]:
 
 
 def workspace_id() -> int:
-    """The workspace that commands work on: the first one."""
+    """The workspace that this command works in: the one of `--workspace`, else the first one.
+
+    Raises WorkspaceNotFound.
+    """
     from sqlalchemy.exc import NoResultFound
 
     from ..models import Workspace
 
+    context = click.get_current_context(silent=True)
+    if context is not None and (named := context.meta.get(WORKSPACE)):
+        from ..services import workspaces
+
+        return workspaces.find(checked_text(named, "A name")).id
     try:
         return Workspace.first_id()
     except NoResultFound as error:
@@ -126,6 +146,10 @@ def read_password(from_stdin: bool) -> str:
         return (read_stdin().splitlines() or [""])[0]
     typed: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     return typed
+
+
+def _choose_workspace(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    context.meta[WORKSPACE] = name
 
 
 def _application() -> AbstractContextManager[Any]:

@@ -135,16 +135,9 @@ def initialize_all_sessions() -> None:
 
     All are tried; then the first error is raised, if there was one.
     """
-    errors = []
-    for session in get_active_whatsapp_sessions():
-        if session.is_connected or session.status.reason in NEEDS_A_PERSON:
-            continue
-        try:
-            _panel().connect(session.session_id)
-        except WhatsAppError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+    from .linking import bring_online
+
+    bring_online(_panel())
 
 
 def get_active_session_ids() -> list[str]:
@@ -172,22 +165,6 @@ def get_active_whatsapp_sessions() -> list[Session]:
 def get_default_whatsapp_session() -> Session | None:
     """The session that is used when none is named."""
     return next((session for session in _panel().sessions() if session.is_default), None)
-
-
-# connecting these would start linking, or undo what a person did: models.session, which is not loaded here
-NEEDS_A_PERSON = frozenset(
-    {
-        "never_linked",
-        "qr_expired",
-        "passkey_required",
-        "auth_failure",
-        "logged_out",
-        "replaced",
-        "banned",
-        "outdated",
-        "stopped",
-    }
-)
 
 
 def _panel() -> Panel:

@@ -1,4 +1,4 @@
-"""The helper inside wa-admin: the services themselves, for the first workspace."""
+"""The helper inside wa-admin: the services themselves, for the first workspace unless told otherwise."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ NEXT_CODE_IS_LATE = timedelta(seconds=3)
 class InProcess:
     """Reads calls and answers through the API's own schemas: they cannot differ from those over HTTP."""
 
-    def __init__(self, actor: str = "python") -> None:
-        self.workspace_id = Workspace.first_id()
+    def __init__(self, actor: str = "python", workspace_id: int | None = None) -> None:
+        self.workspace_id = workspace_id or Workspace.first_id()
         self.actor = actor
         self.looks = 0
 

@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from .errors import LinkFailed
+from .errors import LinkFailed, WhatsAppError
 from .values import LinkCode, Session
+
+if TYPE_CHECKING:
+    from .panel import Panel
 
 LOOK_EVERY_SECONDS = 1.0
 # six codes live 160 s, and a phone that scanned the last one needs a moment more
@@ -28,6 +31,21 @@ ENDINGS = {
     "outdated": "WhatsApp no longer accepts this version: update wa-admin.",
     "stopped": "Somebody disconnected this session meanwhile.",
 }
+
+# connecting these would start linking, or undo what a person did: models.session, which is not loaded here
+NEEDS_A_PERSON = frozenset(
+    {
+        "never_linked",
+        "qr_expired",
+        "passkey_required",
+        "auth_failure",
+        "logged_out",
+        "replaced",
+        "banned",
+        "outdated",
+        "stopped",
+    }
+)
 
 
 def follow(
@@ -72,6 +90,20 @@ def follow(
 def _account(session: Session) -> str:
     number = f"+{session.phone_number}" if session.phone_number else "a number WhatsApp has not told yet"
     return f"{session.name} is {number}"
+
+
+def bring_online(panel: Panel) -> None:
+    """Connect every active session that has a login. All are tried; then the first error is raised."""
+    errors = []
+    for session in panel.sessions():
+        if not session.is_active or session.is_connected or session.status.reason in NEEDS_A_PERSON:
+            continue
+        try:
+            panel.connect(session.session_id)
+        except WhatsAppError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 class _Page:
