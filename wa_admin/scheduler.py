@@ -29,7 +29,7 @@ from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
-from .services import calls, deliveries, gateways, outbox, watch
+from .services import calls, deliveries, gateways, notices, outages, outbox, watch
 
 LEASE = "scheduler"
 LEASE_SECONDS = 5.0
@@ -52,6 +52,8 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),
+        ("outages.look", 2, outages.look),
+        ("notices.tell", 2, notices.tell),
         ("watch.reconnect_due", 5, watch.reconnect_due),
         ("watch.look_for_lost_gateways", 3, watch.look_for_lost_gateways),
         ("watch.reconcile", health_check_seconds, watch.reconcile),

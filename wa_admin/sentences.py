@@ -20,6 +20,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "status", "link_started", "link_cancelled", "scanned", "linked", "connect_asked", "restarted",
         "restarted_for_silence", "reconnect_failed", "disconnected_by_admin", "unlinked_by_admin",
         "number_replaced", "gateway_down", "gateway_back", "gateway_refused", "webhook_installed",
+        "alert_told", "gateway_alert_told", "alert_failed", "link_pass_made", "link_pass_opened",
+        "link_pass_used", "link_pass_revoked",
     ),
     "messages": ("failed", "cancelled", "retried", "confirmed_by_person", "paused", "resumed"),
     "people": (
@@ -27,7 +29,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "role_changed", "password_changed", "sessions_assigned", "invited", "invitation_revoked",
         "workspace_added", "workspace_renamed", "workspace_entered", "key_added", "key_revoked",
         "session_created", "session_edited", "session_deleted", "default_changed", "cleaned_up", "spread_on",
-        "spread_off",
+        "spread_off", "channel_added", "channel_edited", "channel_paused", "channel_resumed",
+        "channel_removed",
     ),
 }  # fmt: skip
 
@@ -77,6 +80,18 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "spread_on": ("mute", _l("%(who)s lets messages be spread over all sessions")),
     "spread_off": ("mute", _l("%(who)s stopped the spreading over all sessions")),
     "cleaned_up": ("warn", _l("%(who)s removed all sessions but %(session)s")),
+    "alert_told": ("mute", _l("%(name)s was alerted about %(session)s")),
+    "gateway_alert_told": ("mute", _l("%(name)s was alerted about the gateway")),
+    "alert_failed": ("bad", _l("An alert did not reach %(name)s")),
+    "channel_added": ("brand", _l("%(who)s added the alert channel %(name)s")),
+    "channel_edited": ("mute", _l("%(who)s edited the alert channel %(name)s")),
+    "channel_paused": ("warn", _l("%(who)s paused the alert channel %(name)s")),
+    "channel_resumed": ("ok", _l("%(who)s resumed the alert channel %(name)s")),
+    "channel_removed": ("warn", _l("%(who)s removed the alert channel %(name)s")),
+    "link_pass_made": ("brand", _l("%(who)s made a link page for the owner of the phone of %(session)s")),
+    "link_pass_opened": ("mute", _l("The link page of %(session)s was opened")),
+    "link_pass_used": ("ok", _l("The phone of %(session)s was linked through its link page")),
+    "link_pass_revoked": ("warn", _l("%(who)s took back the link page of %(session)s")),
 }
 _BY_REASON: dict[str, tuple[str, Any]] = {
     Reason.NEVER_LINKED: ("mute", _l("%(session)s is not linked yet")),
