@@ -70,7 +70,7 @@ def open_ones(workspace_id: int) -> list[Outage]:
     return list(db.session.scalars(query))
 
 
-def _gateways_told_of() -> set[tuple[int, int]]:
+def _gateways_told_of() -> set[tuple[int, int | None]]:
     """(workspace, gateway): an outage of a gateway stands for those of its sessions."""
     query = select(Outage.workspace_id, Outage.gateway_id)
     return {
