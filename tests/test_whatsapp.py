@@ -411,4 +411,4 @@ def test_waiting_has_an_end():
 def test_every_reason_that_needs_a_person_ends_the_wait_and_stops_the_start():
     from wa_admin.models import NEEDS_A_PERSON
 
-    assert set(linking.ENDINGS) == {str(reason) for reason in NEEDS_A_PERSON} == set(whatsapp.NEEDS_A_PERSON)
+    assert set(linking.ENDINGS) == {str(reason) for reason in NEEDS_A_PERSON} == set(linking.NEEDS_A_PERSON)
