@@ -224,7 +224,7 @@ def test_a_gateway_that_tells_no_receipts_is_not_called_silent_for_it(stub, make
     make_message(wa_session, status=MessageStatus.SENT, sent_at=ago(minutes=11))
     with writing():
         wa_session.gateway.capabilities = "qr,list"
-    watch.reconcile()
+    watch.look_for_silence(clock.now())
     assert wa_session.look == Look.CONNECTED
 
 

@@ -4,6 +4,7 @@ import logging
 
 from flask import Blueprint, abort, request
 
+from .. import clock
 from ..drivers.contract import BadAnswer
 from ..extensions import csrf
 from ..services import events, gateways
@@ -34,5 +35,6 @@ def receive(gateway_id, secret, event=None):
     except BadAnswer as error:
         _log.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)
+    gateways.reported(gateway, secret, clock.now())
     events.take_in(gateway, seen)
     return "", 200

@@ -163,7 +163,7 @@ def _gateway() -> Iterator[Finding]:
 def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
     from .. import words
     from ..drivers.contract import GatewayError, InstanceNotFound
-    from ..services import gateways, watch
+    from ..services import gateway_hooks, gateways
 
     link = f"wa-admin sessions link {wa_session.session_id}"
     driver = gateways.driver(known)
@@ -183,7 +183,7 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
         yield Finding("warn", wa_session.name, f"not connected ({state.reason or state.word})", link)
     if "set_webhook" not in driver.capabilities:
         return
-    if not watch.is_in_order(webhook, gateways.hook_url(known), driver):
+    if not gateway_hooks.is_in_order(webhook, gateways.hook_url(known), driver):
         sentence = "is not installed as it should be"
         yield Finding(
             "bad", "Webhook", sentence, "The scheduler mends it within a minute: start `wa-admin up`."

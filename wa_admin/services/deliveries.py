@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, or_, select, update
 
 from .. import clock
+from ..drivers import DRIVERS
 from ..drivers.contract import (
     Attached,
     BadKey,
@@ -109,6 +110,20 @@ def interrupt(session_ids: Collection[int]) -> None:
             _take_up(message, now)
 
 
+def give_up_references(session_id: int, now: datetime) -> None:
+    """Of what may have left, nothing is asked for again: another gateway knows none of our references.
+
+    Belongs into the transaction that changes the gateway.
+    """
+    query = select(Message).where(
+        Message.session_id == session_id,
+        Message.status.in_([MessageStatus.QUEUED, MessageStatus.SENDING]),
+    )
+    for message in db.session.scalars(query):
+        if message.status == MessageStatus.SENDING or _is_in_doubt(message):
+            progress.move(message, MessageStatus.UNCERTAIN, now)
+
+
 def expire() -> int:
     """End what waited beyond its time; how many there were, 500 at most."""
     now = clock.now()
@@ -122,8 +137,8 @@ def expire() -> int:
             if _is_in_doubt(message):
                 progress.move(message, MessageStatus.UNCERTAIN, now)
             else:
-                progress.move(message, MessageStatus.EXPIRED, now)
                 message.error_code = message.error_code or "expired"
+                progress.move(message, MessageStatus.EXPIRED, now)
     return len(over)
 
 
@@ -260,13 +275,18 @@ def _later(message: Message, at: datetime, now: datetime) -> None:
 def _doubt(message: Message, code: str, now: datetime) -> None:
     """It may have left: asking again is safe where the gateway knows our reference, else a person decides."""
     message.error_code = code
-    gateway = message.session.gateway if message.session else None
-    can_ask_again = gateway is not None and "ids_in_advance" in gateway.capabilities.split(",")
     most = INTERRUPTIONS if code == INTERRUPTED else ATTEMPTS
-    if can_ask_again and code != OutcomeUnknown.code and message.attempts < most:
+    if _can_ask_again(message) and code != OutcomeUnknown.code and message.attempts < most:
         _later(message, now + timedelta(seconds=FIRST_RETRY_SECONDS * message.attempts), now)
     else:
         progress.move(message, MessageStatus.UNCERTAIN, now)
+
+
+def _can_ask_again(message: Message) -> bool:
+    """Whether the gateway, as it is now, drops what it has seen under the same reference."""
+    if message.session is None or not gateways.can(message.session.gateway, "ids_in_advance"):
+        return False
+    return message.attachment_id is None or DRIVERS[message.session.gateway.kind].files_in_advance
 
 
 def _is_in_doubt(message: Message) -> bool:

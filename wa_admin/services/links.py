@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import select
 
 from .. import clock, phone
 from ..app import settings, vault
 from ..drivers.contract import (
+    BadAnswer,
     BadKey,
     Code,
     Driver,
@@ -23,12 +25,13 @@ from ..drivers.contract import (
     Unsupported,
 )
 from ..drivers.deadline import deadline
-from ..extensions import writing
+from ..extensions import db, writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import gateways, roster, session_fields, status, timeline
 
 PATIENCE_SECONDS = 10.0  # of somebody who pressed a button
+LINK_SECONDS = 30.0  # a gateway that tells no codes by itself has to come up with the first one
 PAIRING_SECONDS = 20.0  # WhatsApp gives out a pairing code only some seconds after the first QR code
 
 _log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ class LinkCode:
     """What the phone can scan or be given. Secrets: only for the page or call that asked."""
 
     code: str | None
+    image: bytes | None  # in place of `code`, where the gateway gives a picture
     pairing_code: str | None
     sequence: int
     expires_at: datetime
@@ -59,8 +63,11 @@ def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
     if wa_session.status != Status.QR_PENDING or expires_at is None:
         return None
     sealed, pairing = wa_session.sealed_qr, wa_session.sealed_pairing_code
+    opened = vault().open(sealed) if sealed else None
+    image = status.image_of(opened) if opened else None
     return LinkCode(
-        code=vault().open(sealed) if sealed else None,
+        code=None if image else opened,
+        image=image,
         pairing_code=vault().open(pairing) if pairing else None,
         sequence=wa_session.qr_sequence or 1,
         expires_at=expires_at,
@@ -77,9 +84,15 @@ def link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     Raises SessionNotFound, SessionInactive, AlreadyConnected, GatewayRefused.
     """
     wa_session = _begin(workspace_id, id, actor)
-    with asking(wa_session) as driver:
+    with asking(wa_session, _patience(wa_session)) as driver:
         _make_known(wa_session, driver)
-        answer = driver.connect(wa_session.instance)
+        try:
+            answer = driver.connect(wa_session.instance)
+        except InstanceNotFound:
+            if wa_session.sealed_token is None:
+                raise
+            _create(wa_session, driver)  # it has forgotten what it had made
+            answer = driver.connect(wa_session.instance)
     return _take(wa_session, answer)
 
 
@@ -89,7 +102,7 @@ def pairing_code(workspace_id: int, id: int, phone_number: str, *, actor: str) -
     wa_session = _begin(workspace_id, id, actor, keep_codes=True)
     with asking(wa_session) as driver:
         _make_known(wa_session, driver)
-    with asking(wa_session, PAIRING_SECONDS) as driver:
+    with asking(wa_session, max(PAIRING_SECONDS, _patience(wa_session))) as driver:
         answer = driver.pair(wa_session.instance, number)
     return _take(wa_session, answer)
 
@@ -143,7 +156,7 @@ def connect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
         current.reconnect_attempts, current.reconnect_at = 0, None
         timeline.record(current, "connect_asked", workspace_id=workspace_id, actor=actor)
         status.move(current, Status.CONNECTING, None, actor=actor, now=clock.now())
-    with asking(wa_session) as driver:
+    with asking(wa_session, _patience(wa_session)) as driver:
         answer = driver.connect(wa_session.instance)
     return _take(wa_session, answer)
 
@@ -212,9 +225,27 @@ def _begin(workspace_id: int, id: int, actor: str, keep_codes: bool = False) -> 
 
 def _make_known(wa_session: WhatsAppSession, driver: Driver) -> None:
     """Create the session at the gateway where it is missing, and have its events sent to us."""
-    driver.create(wa_session.instance)
-    if "set_webhook" in driver.capabilities:
+    if wa_session.sealed_token is None:
+        _create(wa_session, driver)
+    if "set_webhook" in driver.offers():
         driver.set_webhook(wa_session.instance, gateways.hook_url(wa_session.gateway))
+
+
+def _create(wa_session: WhatsAppSession, driver: Driver) -> None:
+    """A gateway with names of its own makes a new session each time: what it calls it is kept at once."""
+    made = driver.create(wa_session.session_id if wa_session.sealed_token else wa_session.instance)
+    if made is None:
+        return
+    taken = select(WhatsAppSession.id).filter_by(gateway_id=wa_session.gateway_id, instance=made.instance)
+    with writing():
+        if db.session.scalar(taken) is not None:
+            raise BadAnswer("the gateway gave us a session that we have already")
+        current = roster.find(wa_session.workspace_id, wa_session.id)
+        current.instance, current.sealed_token = made.instance, vault().seal(made.token)
+
+
+def _patience(wa_session: WhatsAppSession) -> float:
+    return PATIENCE_SECONDS if gateways.driver(wa_session.gateway).tells_codes else LINK_SECONDS
 
 
 def _take(wa_session: WhatsAppSession, answer: Code | State) -> WhatsAppSession:

@@ -5,6 +5,7 @@ All of it runs inside the caller's transaction.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from datetime import datetime
 
 from sqlalchemy import update
@@ -13,8 +14,9 @@ from ..app import vault
 from ..drivers.contract import Code, State
 from ..extensions import db
 from ..models import NEEDS_A_LINK, NEEDS_A_PERSON, Reason, Status, WhatsAppSession
-from . import progress, timeline
+from . import progress, tidings, timeline
 
+IMAGE = "image:"  # how a code begins that is kept as a picture
 DEFAULT_CODE_SECONDS = 45  # Evolution says nothing of a code's life; it replaces one after 45 s
 
 
@@ -53,6 +55,7 @@ def move(
         status=status,
         reason=reason,
     )
+    tidings.session_moved(wa_session, now)
     return True
 
 
@@ -68,6 +71,10 @@ def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetim
     elif status == Status.CONNECTING and wa_session.status == Status.QR_PENDING and reason is None:
         if _has_live_code(wa_session, now) and not wa_session.is_scanned:
             return  # gateways call a session that shows its code "connecting" as well
+    elif status == Status.QR_PENDING and wa_session.linked_at is not None:
+        status, reason = Status.DISCONNECTED, Reason.LOGGED_OUT  # a login that is there shows no codes
+    elif status == Status.QR_PENDING and wa_session.status == Status.DISCONNECTED:
+        return  # nobody here asked for codes
     elif status == Status.DISCONNECTED and _is_at_rest(wa_session):
         return  # we did it ourselves; the gateway only confirms it, or repeats what was before
     elif status == Status.DISCONNECTED and reason is None:
@@ -91,18 +98,23 @@ def show_code(wa_session: WhatsAppSession, code: Code, *, now: datetime) -> None
     """Keep the code that waits for the phone, encrypted. One that has died already is not shown."""
     lifetime = code.lifetime_seconds or DEFAULT_CODE_SECONDS
     expires_at = code.expires_at or datetime.fromtimestamp(now.timestamp() + lifetime, now.tzinfo)
-    if wa_session.status == Status.CONNECTED or expires_at <= now:
+    if wa_session.status == Status.CONNECTED or expires_at <= now or _is_shown(wa_session, code, now):
         return
     if code.pairing_code:
         wa_session.sealed_pairing_code = vault().seal(code.pairing_code)
-    if code.qr:
-        wa_session.sealed_qr = vault().seal(code.qr)
+    if qr := _kept(code):
+        wa_session.sealed_qr = vault().seal(qr)
         wa_session.qr_sequence = code.sequence or (wa_session.qr_sequence or 0) + 1
         wa_session.qr_expires_at = expires_at
         wa_session.qr_lifetime_seconds = lifetime
     wa_session.is_scanned = False
     wa_session.updated_at = now
     move(wa_session, Status.QR_PENDING, None, actor="gateway", now=now)
+
+
+def image_of(qr: str) -> bytes | None:
+    """The picture, where the gateway gave one in place of the code's text."""
+    return b64decode(qr.removeprefix(IMAGE)) if qr.startswith(IMAGE) else None
 
 
 def proven(session_id: int, proof: str, at: datetime) -> None:
@@ -113,6 +125,18 @@ def proven(session_id: int, proof: str, at: datetime) -> None:
         .where((WhatsAppSession.last_proof_at.is_(None)) | (WhatsAppSession.last_proof_at < at))
         .values(last_proof_at=at, last_proof=proof)
     )
+
+
+def _kept(code: Code) -> str | None:
+    return IMAGE + b64encode(code.image).decode() if code.image else code.qr
+
+
+def _is_shown(wa_session: WhatsAppSession, code: Code, now: datetime) -> bool:
+    """Whether a gateway that is asked again and again just repeats itself."""
+    if wa_session.status != Status.QR_PENDING or not _has_live_code(wa_session, now):
+        return False
+    pairs = ((wa_session.sealed_qr, _kept(code)), (wa_session.sealed_pairing_code, code.pairing_code))
+    return all(new is None or (sealed and vault().open(sealed) == new) for sealed, new in pairs)
 
 
 def _linked(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetime) -> None:

@@ -25,16 +25,18 @@ from ..drivers.contract import (
     State,
     TimedOut,
     Unreachable,
-    Webhook,
+    Unsupported,
 )
+from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
-from . import gateways, links, status, timeline
+from . import gateway_hooks, gateways, links, status, timeline
 
 _log = logging.getLogger(__name__)
 
 CONNECTING_FOR_LONG = timedelta(minutes=3)
 UNCONFIRMED_FOR_LONG = timedelta(seconds=60)  # "connected" is not claimed on older news than this
+POLL_SECONDS = 5.0  # for a code: what takes longer is asked for again
 UNACKNOWLEDGED_FOR_LONG = timedelta(minutes=10)
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 15 * 60.0
 
@@ -44,7 +46,7 @@ def reconcile() -> None:
     for gateway in db.session.scalars(select(Gateway).order_by(Gateway.id)).all():
         _reconcile_gateway(gateway)
     _age(clock.now())
-    _look_for_silence(clock.now())
+    look_for_silence(clock.now())
 
 
 def look_for_lost_gateways() -> None:
@@ -97,11 +99,33 @@ def expire_codes() -> None:
                 _end_waiting(db.session.get(WhatsAppSession, wa_session.id), now)
 
 
-def is_in_order(installed: Webhook | None, url: str, driver: Driver) -> bool:
-    """Whether this webhook brings us every event that the driver reads."""
-    if installed is None or not installed.is_enabled or installed.url != url:
-        return False
-    return not installed.events or installed.events >= driver.hook_events  # none named means all
+def poll_links() -> int:
+    """Ask the gateways that tell no codes by themselves for those of the links under way; how many."""
+    waiting = select(WhatsAppSession).where(
+        WhatsAppSession.is_active,
+        WhatsAppSession.linked_at.is_(None),
+        WhatsAppSession.status.in_([Status.CONNECTING, Status.QR_PENDING]),
+    )
+    asked = 0
+    for wa_session in db.session.scalars(waiting.order_by(WhatsAppSession.id)).all():
+        driver = gateways.driver(wa_session.gateway)
+        if not driver.tells_codes:
+            _poll(driver, wa_session)
+            asked += 1
+    return asked
+
+
+def look_for_silence(now: datetime) -> None:
+    """Say of the sessions where nothing comes through that they are silent."""
+    query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
+    for wa_session in db.session.scalars(query).all():
+        silent = _is_silent(wa_session, now)
+        if silent and wa_session.reason is None:
+            _fall_silent(wa_session, now)
+        elif not silent and wa_session.reason == Reason.SILENT:
+            with writing():
+                current = db.session.get_one(WhatsAppSession, wa_session.id)
+                status.move(current, Status.CONNECTED, None, actor="check", now=now)
 
 
 def _reconcile_gateway(gateway: Gateway) -> None:
@@ -109,34 +133,80 @@ def _reconcile_gateway(gateway: Gateway) -> None:
     try:
         began = time.monotonic()
         version = _twice(driver.version)
-        gateways.answered(gateway.id, int(1000 * (time.monotonic() - began)), version, clock.now())
-        query = select(WhatsAppSession).filter_by(gateway_id=gateway.id)
-        for wa_session in db.session.scalars(query.order_by(WhatsAppSession.id)).all():
-            if not wa_session.is_active:
-                _keep_off(wa_session)
-            elif wa_session.reason != Reason.NEVER_LINKED:
-                _check(driver, wa_session)
+        latency_ms = int(1000 * (time.monotonic() - began))
+        gateways.answered(gateway.id, latency_ms, version, clock.now(), driver.offers())
+        is_told = True
+        for wa_session in gateway_hooks.linked_ever(gateway.id):
+            is_told &= _check(driver, wa_session)
+        if is_told and "set_webhook" in driver.offers() and gateway.sealed_old_hook_secret:
+            gateway_hooks.forget_old_secret(gateway.id)
     except (Unreachable, TimedOut, BadKey) as error:
         gateways.failed(gateway.id, error, clock.now())
-    except (GatewayError, gateways.GatewayRefused) as error:
+    except GatewayError as error:
         _log.warning("gateway %s: %s", gateway.id, error.code)
 
 
-def _keep_off(wa_session: WhatsAppSession) -> None:
-    """It was switched off while the gateway could not be told."""
-    if wa_session.status != Status.DISCONNECTED or wa_session.reason == Reason.GATEWAY_UNREACHABLE:
-        links.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
-
-
-def _check(driver: Driver, wa_session: WhatsAppSession) -> None:
+def _check(driver: Driver, wa_session: WhatsAppSession) -> bool:
+    """Whether it certainly reports to where it should, if that can be set."""
     try:
-        refresh(wa_session)
-        _mend_webhook(driver, wa_session)
+        if not wa_session.is_active:
+            _keep_off(wa_session)
+            return True
+        if driver.tells_codes or not _is_linking(wa_session):
+            refresh(wa_session)
+        if "set_webhook" in driver.offers():
+            gateway_hooks.mend(driver, wa_session, actor="check")
     except (Unreachable, TimedOut, BadKey):
         raise
     except GatewayError as error:
         # one odd answer proves nothing; the age of the last good one goes on telling
         _log.warning("session %s: %s: %s", wa_session.id, error.code, error.detail)
+        return False
+    return True
+
+
+def _keep_off(wa_session: WhatsAppSession) -> None:
+    """It was switched off while the gateway could not be told."""
+    if wa_session.status != Status.DISCONNECTED or wa_session.reason == Reason.GATEWAY_UNREACHABLE:
+        try:
+            links.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
+        except gateways.GatewayRefused as refused:
+            if not isinstance(refused.error, Unsupported):
+                raise refused.error from refused
+            # it goes offline only by unlinking, so it stays there; from here nothing is sent
+            with writing():
+                current = db.session.get_one(WhatsAppSession, wa_session.id)
+                status.move(current, Status.DISCONNECTED, Reason.STOPPED, actor="check", now=clock.now())
+
+
+def _is_linking(wa_session: WhatsAppSession) -> bool:
+    is_under_way = wa_session.status in (Status.CONNECTING, Status.QR_PENDING)
+    return is_under_way and wa_session.linked_at is None
+
+
+def _poll(driver: Driver, wa_session: WhatsAppSession) -> None:
+    id, rev = wa_session.id, wa_session.rev
+    try:
+        with deadline(POLL_SECONDS):
+            answer = driver.code(wa_session.instance)
+    except GatewayError as error:
+        _log.info("session %s: no code yet: %s", id, error.code)
+        return
+    with writing():
+        current = db.session.get(WhatsAppSession, id)
+        if current is None or current.rev != rev:
+            return  # something newer was told while we asked
+        if isinstance(answer, Code):
+            status.show_code(current, answer, now=clock.now())
+        elif not _proves_nothing(answer):
+            status.heard(current, answer, actor="check", now=clock.now())
+
+
+def _proves_nothing(state: State) -> bool:
+    """While a link is under way a gateway without a code may say that it waits for a scan of what it showed,
+    or still that nobody is linked."""
+    is_bare = state.status == Status.DISCONNECTED and state.reason is None
+    return is_bare or (state.status == Status.QR_PENDING and state.reason is None)
 
 
 def _twice(ask: Callable[[], str]) -> str:
@@ -146,22 +216,6 @@ def _twice(ask: Callable[[], str]) -> str:
     except Unreachable:
         time.sleep(1)
         return ask()
-
-
-def _mend_webhook(driver: Driver, wa_session: WhatsAppSession) -> None:
-    if "set_webhook" not in driver.capabilities:
-        return
-    url = gateways.hook_url(wa_session.gateway)
-    try:
-        installed = driver.webhook(wa_session.instance)
-        if not is_in_order(installed, url, driver):
-            driver.set_webhook(wa_session.instance, url)
-            with writing():
-                timeline.record(
-                    wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor="check"
-                )
-    except InstanceNotFound:
-        return
 
 
 def _lost(wa_session: WhatsAppSession) -> str | None:
@@ -185,18 +239,6 @@ def _age(now: datetime) -> None:
 
 def _stale_after() -> timedelta:
     return max(UNCONFIRMED_FOR_LONG, timedelta(seconds=2 * settings().health_check_seconds))
-
-
-def _look_for_silence(now: datetime) -> None:
-    query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
-    for wa_session in db.session.scalars(query).all():
-        silent = _is_silent(wa_session, now)
-        if silent and wa_session.reason is None:
-            _fall_silent(wa_session, now)
-        elif not silent and wa_session.reason == Reason.SILENT:
-            with writing():
-                current = db.session.get_one(WhatsAppSession, wa_session.id)
-                status.move(current, Status.CONNECTED, None, actor="check", now=now)
 
 
 def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
