@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from .models import Look, MessageStatus, Reason, Role
+from .models import CallStatus, Look, MessageStatus, Reason, Role
 
 _ = lazy_gettext
 
@@ -306,4 +306,26 @@ SCOPES = {
     "send": _("send messages"),
     "link": _("link, connect and disconnect"),
     "manage": _("add, change and delete sessions"),
+}
+
+# outgoing webhooks: kinds of events, what becomes of a call, and why one failed
+TIDINGS: Mapping[str, Any] = {
+    "message.received": _("Messages that come in"),
+    "message.status": _("What becomes of messages sent"),
+    "session.status": _("How sessions are"),
+    "webhook.test": _("A test"),
+}
+CALLS: Mapping[CallStatus, Words] = {
+    CallStatus.WAITING: Words(_("Waiting"), "mute", "clock"),
+    CallStatus.DELIVERED: Words(_("Delivered"), "ok", "check"),
+    CallStatus.FAILED: Words(_("Failed"), "bad", "alert"),
+}
+CALL_ERRORS: Mapping[str, Any] = {
+    "not_allowed": _("The address is private, which is not allowed."),
+    "no_connection": _("Nobody answers at this address."),
+    "not_trusted": _("Its certificate is not trusted."),
+    "timeout": _("The app did not answer within 15 seconds."),
+    "broken": _("The connection broke before there was an answer."),
+    "internal": _("It could not be made ready here; the log of wa-admin says why."),
+    "disabled": _("The webhook was switched off first."),
 }

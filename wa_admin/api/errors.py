@@ -27,10 +27,12 @@ CATALOGUE: dict[str, Known] = {
     "not_a_choice": Known(400, _l("A value is none of those that can be used.")),
     "bad_base64": Known(400, _l("A file is not base64.")),
     "key_bad": Known(400, _l("The Idempotency-Key is empty, too long or not printable ASCII.")),
-    "unauthorized": Known(401, _l("There is no API key, or it is unknown or revoked.")),
+    "unauthorized": Known(401, _l("There is no API key, or it is unknown, revoked or expired.")),
     "csrf": Known(400, _l("A call with a cookie lacks the header X-CSRFToken.")),
     "cross_site": Known(403, _l("A call with a cookie comes from another site.")),
     "forbidden": Known(403, _l("This account may not do that.")),
+    "proof_needed": Known(403, _l("A call with a cookie, and the password was typed too long ago.")),
+    "second_factor_needed": Known(403, _l("A call with a cookie of somebody who lacks a second factor.")),
     "changed_meanwhile": Known(409, _l("Somebody else changed it at the same time: look again.")),
     "wrong_host": Known(400, _l("The panel does not go by the name in the address.")),
     "not_found": Known(404, _l("There is nothing at this address.")),
@@ -74,6 +76,14 @@ CATALOGUE: dict[str, Known] = {
     "gateway_not_found": Known(409, _l("The gateway does not know the session.")),
     "rate_limited": Known(503, _l("The gateway wants to be asked less often.")),
     "rejected": Known(409, _l("The gateway or WhatsApp refuses this.")),
+    # webhooks
+    "webhook_not_found": Known(404, _l("There is no such webhook.")),
+    "webhook_name_taken": Known(409, _l("Another webhook has this name.")),
+    "webhook_limit": Known(409, _l("The workspace has as many webhooks as it may.")),
+    "webhook_paused": Known(409, _l("The webhook is paused or was switched off.")),
+    "call_not_found": Known(404, _l("The webhook has no such call.")),
+    "url_bad": Known(400, _l("The address cannot be called.")),
+    "unfit_text": Known(422, _l("A text cannot be used: the sentence says why.")),
     # messages
     "bad_number": Known(400, _l("This is no phone number.")),
     "number_missing": Known(400, _l("There is no phone number.")),
@@ -94,7 +104,8 @@ CATALOGUE: dict[str, Known] = {
 ALWAYS = (
     "bad_request", "wrong_host", "missing", "unknown_field", "wrong_type", "empty", "too_long",
     "bad_characters", "out_of_range", "not_a_choice", "duplicate_name", "unauthorized", "forbidden", "csrf",
-    "cross_site", "too_many_requests", "changed_meanwhile", "server_error", "database_busy",
+    "cross_site", "proof_needed", "second_factor_needed", "too_many_requests", "changed_meanwhile",
+    "server_error", "database_busy",
 )  # fmt: skip
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
 # what a call that reaches for the gateway can be refused with

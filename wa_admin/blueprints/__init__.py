@@ -16,14 +16,21 @@ def register(app: Flask) -> None:
         errors,
         headers,
         hooks,
+        joining,
         messages,
+        people,
         probes,
+        second_factor,
         sessions,
         settings,
+        webhooks,
+        workspaces,
     )
 
     for door in (
-        auth, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
+        auth, second_factor, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
+        webhooks,
+        people, joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

@@ -21,6 +21,7 @@ COMMANDS = {
     "keys": "people:keys",
     "workspaces": "workspaces:workspaces",
     "audit": "audit:audit",
+    "webhooks": "webhooks:webhooks",
     "cleanup": "sessions:cleanup",
     "doctor": "doctor:doctor",
     "sample": "sample:sample",
