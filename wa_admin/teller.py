@@ -59,6 +59,11 @@ class Outcome:
     def is_told(self) -> bool:
         return self.word == TOLD
 
+    @property
+    def code(self) -> str:
+        """In a column: rejected:403"""
+        return f"{self.word}:{self.status}" if self.status else self.word
+
 
 def run(errand: Errand) -> Outcome:
     """Have it done and wait for it, at most its seconds and the time a process needs to start."""

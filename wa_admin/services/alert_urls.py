@@ -17,7 +17,7 @@ class BadAddress(Refusal):
     code = "bad_address"
     status = 422
 
-    def __init__(self, sentence: object = None, field: str = "url") -> None:
+    def __init__(self, sentence: object = None, field: str = "address") -> None:
         super().__init__(sentence or _l("This is no address that alerts can be sent to."), field=field)
 
 

@@ -162,11 +162,7 @@ def note(channel: AlertChannel | None, outcome: Outcome) -> None:
     if outcome.is_told:
         channel.last_told_at, channel.last_error = clock.now(), None
     else:
-        channel.last_error = code_of(outcome)
-
-
-def code_of(outcome: Outcome) -> str:
-    return f"{outcome.word}:{outcome.status}" if outcome.status else outcome.word
+        channel.last_error = outcome.code
 
 
 def _settle(notice: Notice, outcome: Outcome) -> None:
@@ -176,7 +172,7 @@ def _settle(notice: Notice, outcome: Outcome) -> None:
         outage.told_at = outage.told_at or now
         _say(notice, outage, "alert_told" if outage.session_id else "gateway_alert_told")
         return
-    notice.error = code_of(outcome)
+    notice.error = outcome.code
     notice.next_at = now + min(FIRST_RETRY * 3 ** max(0, notice.attempts - 1), LONGEST_RETRY)
     if notice.attempts >= MOST_ATTEMPTS:
         notice.status = NoticeStatus.FAILED
