@@ -9,6 +9,7 @@ def register(app: Flask) -> None:
     from . import (
         access,
         activity,
+        alerts,
         api_admin,
         api_v1,
         auth,
@@ -28,7 +29,7 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        auth, second_factor, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
+        alerts, auth, second_factor, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
         webhooks,
         people, joining, workspaces,
     ):  # fmt: skip

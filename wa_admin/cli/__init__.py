@@ -23,6 +23,7 @@ COMMANDS = {
     "audit": "audit:audit",
     "webhooks": "webhooks:webhooks",
     "cleanup": "sessions:cleanup",
+    "alerts": "alerts:alerts",
     "doctor": "doctor:doctor",
     "sample": "sample:sample",
     "gateway": "processes:gateway",
