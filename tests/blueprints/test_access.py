@@ -59,6 +59,7 @@ def test_strangers_see_only_what_is_public(app, client):
     assert open_to_all <= {
         "auth.login",
         "auth.setup",
+        "second_factor.second_step",
         "probes.healthz",
         "probes.readyz",
         "probes.metrics",

@@ -4,7 +4,7 @@
     @requires(Permission.LINK)        # a signed-in person whose role has this permission; with CSRF
     @public                           # anybody; with CSRF
     @key_or_login(Permission.SEND)    # an app's key, or a signed-in person with CSRF
-    @proved                           # above `requires`: and the password was typed within 15 minutes
+    @proved                           # beside these: and the password was typed within 15 minutes
 
 Views find out who calls in `g.caller`.
 """
@@ -64,6 +64,22 @@ class NotSignedIn(Refusal):
         super().__init__(_l("Send your API key as “Authorization: Bearer wak_…”."))
 
 
+class ProofNeeded(Refusal):
+    code = "proof_needed"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(_l("Show that it is still you: open /confirm in this browser, then call again."))
+
+
+class SecondFactorNeeded(Refusal):
+    code = "second_factor_needed"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(_l("This workspace asks everybody for a second factor: set one up in the panel."))
+
+
 class FromElsewhere(Refusal):
     code = "cross_site"
     status = 403
@@ -114,8 +130,14 @@ def key_or_login(permission: Permission) -> Callable[[View], View]:
 
 
 def proved(view: View) -> View:
-    """And the password was typed a short while ago."""
+    """And the password was typed, or a passkey used, a short while ago. An app's key is proof enough."""
     view.needs_proof = True  # type: ignore[attr-defined]
+    return view
+
+
+def without_second_factor(view: View) -> View:
+    """Open to somebody who must set up a second factor and has not, as nothing else is."""
+    view.asks_no_factor = True  # type: ignore[attr-defined]
     return view
 
 
@@ -221,9 +243,11 @@ def _guard() -> Any:
             needed=needs.permission,
         )
         raise NotAllowed(needs.permission)
+    if person.lacks_second_factor and not hasattr(view, "asks_no_factor"):
+        return _lead_to(url_for("second_factor.index"), needs, SecondFactorNeeded)
     now = clock.now()
-    if getattr(view, "needs_proof", False) and not person.proved_lately(now):
-        return _leave_for(url_for("auth.confirm", next=page_asked_for()))
+    if hasattr(view, "needs_proof") and not person.proved_lately(now):
+        return _lead_to(url_for("auth.confirm", next=page_asked_for()), needs, ProofNeeded)
     if not _is_poll():
         logins.touch(person, now)
     return None
@@ -263,6 +287,13 @@ def _ask_to_sign_in(needs: Needs) -> Any:
     if needs.by_key:
         raise NotSignedIn
     return leave_for_login()
+
+
+def _lead_to(url: str, needs: Needs, refusal: type[Refusal]) -> Any:
+    """A person to what is missing; a program is told."""
+    if needs.by_key:
+        raise refusal
+    return _leave_for(url)
 
 
 def _leave_for(url: str) -> Any:

@@ -3,43 +3,53 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any, TypedDict
 
 from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user
 
 from .. import hx, words
 from ..forms import refusals_shown_in
-from ..forms.account import LoginForm, ProofForm, SetupForm
+from ..forms.account import Form, LoginForm, ProofForm, SetupForm
 from ..models import User
 from ..passwords import TooBusy
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import logins, users
+from ..services import logins, second_factor, users
 from ..services.logins import WrongPassword
 from ..services.throttle import TooManyAttempts
-from .access import is_own_path, page_before, public, requires
+from .access import is_own_path, page_before, public, requires, without_second_factor
+from .passkey_site import by_name, site
 
 bp = Blueprint("auth", __name__)
 
 A_YEAR = timedelta(days=365)
+KNOWS_PASSKEY = "wa_passkey"  # a cookie of browsers that logged in with one
 
 
 @bp.route("/login", methods=["GET", "POST"])
 @public
 def login():
     if current_user.is_authenticated:
-        return redirect(_next())
+        return redirect(going_on())
+    if request.method == "GET" and logins.waits(held_token()):
+        return redirect(url_for("second_factor.second_step", next=going_on()), 303)
     if not User.exists():
         return render_template("auth/not_set_up.html"), 404
-    form = LoginForm(next=_next())
+    form = LoginForm(next=going_on())
     refusal = None
     if form.validate_on_submit():
         try:
-            token = logins.log_in(form.email.data, form.password.data, address=_address(), agent=_agent())
-            return _enter(token, _next())
+            token = logins.log_in(form.email.data, form.password.data, **where_from())
+            if logins.waits(token):
+                return enter(token, url_for("second_factor.second_step", next=going_on()))
+            return enter(token, going_on())
         except (WrongPassword, TooManyAttempts, TooBusy) as error:
             refusal = error
-    return _asked_again("auth/login.html", form, refusal)
+    knows_passkey = KNOWS_PASSKEY in request.cookies
+    return asked_again(
+        "auth/login.html", form, refusal, knows_passkey=knows_passkey, site=site(), by_name=by_name()
+    )
 
 
 @bp.post("/logout")
@@ -53,16 +63,20 @@ def logout():
 
 @bp.route("/confirm", methods=["GET", "POST"])
 @requires(Permission.LOOK)
+@without_second_factor
 def confirm():
-    form = ProofForm(next=_next())
+    form = ProofForm(next=going_on())
     refusal = None
     if form.validate_on_submit():
         try:
-            logins.prove(current_user._get_current_object(), form.password.data, address=_address())
-            return redirect(_next(), 303)
+            logins.prove(
+                current_user._get_current_object(), form.password.data, address=where_from()["address"]
+            )
+            return redirect(going_on(), 303)
         except (WrongPassword, TooManyAttempts, TooBusy) as error:
             refusal = error
-    return _asked_again("auth/confirm.html", form, refusal)
+    has_passkey = bool(second_factor.of(current_user.user_id).passkeys)
+    return asked_again("auth/confirm.html", form, refusal, has_passkey=has_passkey and site() is not None)
 
 
 @bp.route("/setup", methods=["GET", "POST"])
@@ -79,10 +93,9 @@ def setup():
                 form.password.data,
                 language=form.language.data,
                 time_zone=form.time_zone.data,
-                address=_address(),
-                agent=_agent(),
+                **where_from(),
             )
-            return _enter(login, url_for("sessions.home"))
+            return enter(login, url_for("sessions.home"))
     users.check_setup_token(token)
     return render_template("auth/setup.html", form=form), 422 if form.errors else 200
 
@@ -96,7 +109,7 @@ def language():
     return response
 
 
-def _enter(token: str, target: str):
+def enter(token: str, target: str):
     """A new login never inherits what lay in the cookie before."""
     _leave()
     session[logins.COOKIE_KEY] = token
@@ -105,34 +118,42 @@ def _enter(token: str, target: str):
 
 
 def _leave() -> None:
-    token = session.get(logins.COOKIE_KEY)
+    token = held_token()
     session.clear()
-    if isinstance(token, str):
+    if token:
         logins.log_out(token)
 
 
-def _asked_again(template: str, form: LoginForm | ProofForm, refusal: Refusal | None):
-    """The form, with what the service had against it; its password is never sent back."""
+def asked_again(template: str, form: Form, refusal: Refusal | None, **shown: Any):
+    """The form, with what the service had against it; its password or code is never sent back."""
     status = 422 if form.errors else 200
     if refusal is not None:
         form.form_errors.append(str(refusal))
         status = refusal.status
-    response = make_response(
-        render_template(template, form=form, refusal=refusal, languages=words.languages()), status
-    )
+    page = render_template(template, form=form, refusal=refusal, languages=words.languages(), **shown)
+    response = make_response(page, status)
     if refusal is not None and refusal.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(refusal.retry_after_seconds)
     return response
 
 
-def _next() -> str:
+def going_on() -> str:
+    """The path of ours that follows, once somebody is in or has shown who they are."""
     target = request.values.get("next")
     return target if target and is_own_path(target) else url_for("sessions.home")
 
 
-def _address() -> str:
-    return request.remote_addr or ""
+def held_token() -> str:
+    """The token in the cookie, whatever it is worth; empty for none."""
+    token = session.get(logins.COOKIE_KEY)
+    return token if isinstance(token, str) else ""
 
 
-def _agent() -> str:
-    return request.user_agent.string
+class WhereFrom(TypedDict):
+    address: str
+    agent: str
+
+
+def where_from() -> WhereFrom:
+    """Address and browser of this request, as services take them."""
+    return {"address": request.remote_addr or "", "agent": request.user_agent.string}

@@ -209,6 +209,14 @@ def waiting(token: str, now: datetime | None = None) -> Identity:
     return known
 
 
+def waits(token: str, now: datetime | None = None) -> bool:
+    """Whether there is such a login."""
+    try:
+        return bool(waiting(token, now))
+    except LoginOver:
+        return False
+
+
 def pass_second_step(identity: Identity, how: str, *, address: str, agent: str, now: datetime) -> str:
     """Put a whole login, with a new token, in the place of one that waited; belongs into the transaction of
     the factor's use. Raises LoginOver when somebody was faster."""

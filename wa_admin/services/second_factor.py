@@ -133,12 +133,12 @@ def add_app(
     """
     now = now or clock.now()
     secret = _secret_in(identity, sealed)
-    throttle.enter(_subject(identity.user_id), address, now)
+    throttle.enter(subject(identity.user_id), address, now)
     counter = _counter_of(secret, code, now)
     if counter is None:
         raise WrongCode
     with writing():
-        throttle.forgive(_subject(identity.user_id), address, now)
+        throttle.forgive(subject(identity.user_id), address, now)
         changes = {"sealed_totp_secret": vault().seal(secret), "totp_counter": counter}
         db.session.execute(update(User).where(User.id == identity.user_id).values(**changes))
         return added(identity, "app")
@@ -189,14 +189,19 @@ def pass_with_code(token: str, code: str, *, address: str, agent: str, now: date
     """
     now = now or clock.now()
     waiting = logins.waiting(token, now)
-    throttle.enter(_subject(waiting.user_id), address, now)
+    throttle.enter(subject(waiting.user_id), address, now)
     with writing():
         how = _use(waiting.user_id, code, now)
         if how is not None:
-            throttle.forgive(_subject(waiting.user_id), address, now)
+            throttle.forgive(subject(waiting.user_id), address, now)
             return logins.pass_second_step(waiting, how, address=address, agent=agent, now=now)
     logins.note_failed_step(waiting, address=address)
     raise WrongCode
+
+
+def subject(user_id: int) -> str:
+    """Counted apart from the password, which an attacker at this step knows and could be forgiven for."""
+    return f"second factor of {user_id}"
 
 
 # --- the workspace -------------------------------------------------------------------------------
@@ -314,11 +319,6 @@ def _letters(count: int) -> str:
 def _hashed(user_id: int, code: str) -> str:
     """79 random bits need no slow hash."""
     return digest(f"recovery:{user_id}:{code}")
-
-
-def _subject(user_id: int) -> str:
-    """Counted apart from the password, which an attacker at this step knows and could be forgiven for."""
-    return f"second factor of {user_id}"
 
 
 def _note(identity: logins.Identity, kind: str, **detail: Any) -> None:
