@@ -295,7 +295,7 @@ def test_what_failed_can_be_sent_again_under_the_same_id(subscription, receiver,
     subscriptions.resume(1, subscription.id, actor="cli")
     assert calls.resend_failed(1, subscription.id) == 1
     assert deliver(call).status == CallStatus.DELIVERED
-    calls.resend(1, subscription.id, call.id)
+    calls.resend(1, call.id)
     assert deliver(call).attempts == 1
     assert receiver.ids == [call.uid] * 3
 
@@ -305,7 +305,7 @@ def test_a_call_under_way_is_not_made_twice_by_a_resend(subscription, receiver, 
     call = event(subscription)
     callers.round()
     assert until(lambda: receiver.requests)
-    calls.resend(1, subscription.id, call.id)
+    calls.resend(1, call.id)
     assert now(call).attempts == 1
     receiver.released.set()
 

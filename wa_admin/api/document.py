@@ -17,14 +17,14 @@ from flask_babel import lazy_gettext as _l
 from marshmallow import Schema
 from werkzeug.routing import Rule
 
-from . import schemas
+from . import schemas, webhooks
 from .errors import ALWAYS, CATALOGUE, WITH_BODY
 from .operation import QUERY_METHODS, Operation
 from .schemas.shape import Answer
 
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 _OF_PATH: dict[str, tuple[dict[str, Any], Any]] = {
-    "int": ({"type": "integer", "minimum": 0}, _l("The message's number.")),
+    "int": ({"type": "integer", "minimum": 0}, _l("Its number.")),
     "path": ({"type": "string", "minLength": 1}, _l("The session's number, session_id or name.")),
 }
 A_MOMENT = "2026-01-31T09:00:00.000Z"
@@ -97,6 +97,7 @@ class _Document:
             tags=[
                 {"name": "messages", "description": _("Send, look up, cancel, send again.")},
                 {"name": "sessions", "description": _("The linked WhatsApp accounts.")},
+                {"name": "webhooks", "description": _("The apps that are told what happens.")},
                 {"name": "admin", "description": _("Sessions once more, in the shape of older panels.")},
             ],
             security=[{"bearer": []}, {"cookie": []}],
@@ -122,7 +123,8 @@ class _Document:
             self.spec.path(path=path, operations={"get": told})
 
     def finished(self) -> dict[str, Any]:
-        whole = self.spec.to_dict()
+        told = webhooks.section(self._reference)
+        whole = self.spec.to_dict() | {"webhooks": told}
         components = whole["components"]["schemas"]
         for name, schema in components.items():
             made_from = schemas.KINDS.get(name)
@@ -135,6 +137,9 @@ class _Document:
             for described in path.values():
                 if "tags" in described:
                     _add_examples(described, tidy["components"]["schemas"])
+        for told in tidy["webhooks"].values():
+            media = told["post"]["requestBody"]["content"]["application/json"]
+            media["example"] = example_of(media["schema"], tidy["components"]["schemas"])
         return tidy
 
     def _operation(self, rule: Rule, method: str, described: Operation) -> dict[str, Any]:

@@ -82,6 +82,27 @@ class Group:
     calls: list[Call]
 
 
+@dataclass(frozen=True)
+class Event:
+    """What an app is told."""
+
+    kind: str
+    summary: str
+    example: str
+
+
+def events(document: dict[str, Any]) -> list[Event]:
+    """The section `webhooks` of the document."""
+    return [
+        Event(
+            kind,
+            told["post"]["summary"],
+            _pretty(told["post"]["requestBody"]["content"]["application/json"]["example"]),
+        )
+        for kind, told in document["webhooks"].items()
+    ]
+
+
 def refusal(code: str) -> Refusal:
     known = CATALOGUE[code]
     return Refusal(known.status, code, str(known.meaning))
@@ -213,8 +234,8 @@ class _Reader:
 
 
 def _filled(path: str, id: str) -> str:
-    of_message = "/messages/" in path
-    return path.replace("{id}", MESSAGE_ID if of_message else quote(IN_PATH["id"]))
+    has_number = "/messages/" in path or "/webhooks/" in path
+    return path.replace("{id}", MESSAGE_ID if has_number else quote(IN_PATH["id"]))
 
 
 def _query(parameters: list[dict[str, Any]]) -> str:

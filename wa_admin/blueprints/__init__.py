@@ -12,6 +12,7 @@ def register(app: Flask) -> None:
         alerts,
         api_admin,
         api_v1,
+        api_webhooks,
         auth,
         docs,
         errors,
@@ -29,7 +30,7 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, auth, second_factor, sessions, messages, activity, settings, api_v1, api_admin, docs, hooks, probes,
+        alerts, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks, api_admin, docs, hooks, probes,
         webhooks,
         people, joining, workspaces,
     ):  # fmt: skip

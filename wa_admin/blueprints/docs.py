@@ -11,7 +11,12 @@ from flask_babel import lazy_gettext as _l
 from ..app import settings
 from .access import public
 
-TITLES = {"messages": _l("Messages"), "sessions": _l("Sessions"), "admin": _l("Sessions, in the older shape")}
+TITLES = {
+    "messages": _l("Messages"),
+    "sessions": _l("Sessions"),
+    "webhooks": _l("Webhooks"),
+    "admin": _l("Sessions, in the older shape"),
+}
 
 bp = Blueprint("docs", __name__, url_prefix="/api")
 
@@ -37,6 +42,7 @@ def index() -> str:
         "docs/index.html",
         document=told,
         groups=groups,
+        events=examples.events(told),
         first=groups[0].calls[0],
         refusals=examples.refusals_of_every_call(),
         address=address,

@@ -117,12 +117,12 @@ def removal(id):
     return redirect(url_for(".index"), 303)
 
 
-@bp.post("/<int:id>/calls/<int:call_id>/resend")
+@bp.post("/calls/<int:id>/resend")
 @requires(Permission.MANAGE)
 @proved
-def resend(id, call_id):
-    calls.resend(g.caller.workspace_id, id, call_id)
-    return _done(_("It is sent again now, under the same webhook-id."), id)
+def resend(id):
+    call = calls.resend(g.caller.workspace_id, id)
+    return _done(_("It is sent again now, under the same webhook-id."), call.subscription_id)
 
 
 @bp.post("/<int:id>/calls/resend")

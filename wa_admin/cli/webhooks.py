@@ -71,11 +71,11 @@ def test(name: str) -> None:
     outbound = Outbound(settings().webhook_allow_cidrs)
     try:
         while calls.deliver_next(sent.subscription_id, outbound):
-            if calls.find(workspace_id(), sent.subscription_id, sent.id).attempts:
+            if calls.find(workspace_id(), sent.id).attempts:
                 break
     finally:
         outbound.close()
-    _say_how(calls.find(workspace_id(), sent.subscription_id, sent.id))
+    _say_how(calls.find(workspace_id(), sent.id))
 
 
 @webhooks.command()

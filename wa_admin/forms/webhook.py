@@ -19,6 +19,7 @@ TOO_LONG = _l("This is too long.")
 class Events(SelectMultipleField):
     """Check boxes, one for each kind of event."""
 
+    data: Any
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()
 

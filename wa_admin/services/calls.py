@@ -108,10 +108,10 @@ def deliver_next(subscription_id: int, outbound: Outbound) -> bool:
     return True
 
 
-def find(workspace_id: int, subscription: int | str, call_id: int) -> Call:
-    """Raises CallNotFound, SubscriptionNotFound."""
-    of = subscriptions.find(workspace_id, subscription)
-    found = db.session.scalar(select(Call).filter_by(subscription_id=of.id, id=call_id))
+def find(workspace_id: int, call_id: int) -> Call:
+    """Raises CallNotFound."""
+    query = select(Call).join(Subscription).where(Subscription.workspace_id == workspace_id)
+    found = db.session.scalar(query.where(Call.id == call_id))
     if found is None:
         raise CallNotFound
     return found
@@ -139,11 +139,11 @@ def counts(workspace_id: int) -> dict[int, dict[CallStatus, int]]:
     return found
 
 
-def resend(workspace_id: int, subscription: int | str, call_id: int) -> Call:
+def resend(workspace_id: int, call_id: int) -> Call:
     """Make a call at once, whatever became of it, under the same webhook-id. Raises Paused, CallNotFound."""
     with writing():
-        _refuse_paused(workspace_id, subscription)
-        call = find(workspace_id, subscription, call_id)
+        call = find(workspace_id, call_id)
+        _refuse_paused(workspace_id, call.subscription_id)
         now = clock.now()
         if call.lease_until is None or call.lease_until <= now:
             call.status, call.attempts, call.next_at = CallStatus.WAITING, 0, now
