@@ -300,6 +300,11 @@ GATEWAYS = {
 }
 THEMES = {"system": _("As the device"), "light": _("Light"), "dark": _("Dark")}
 ROLES = {Role.SUPERVISOR: _("Supervisor"), Role.OPERATOR: _("Operator"), Role.ADMIN: _("Admin")}
+ROLE_SENTENCES = {
+    Role.OPERATOR: _("Sends messages and sees what becomes of them."),
+    Role.SUPERVISOR: _("Sees everything and may pause the sending. Sends nothing."),
+    Role.ADMIN: _("Does everything: links phones, manages sessions, people and API keys."),
+}
 # what an app's key may do
 SCOPES = {
     "look": _("see sessions and messages"),

@@ -27,7 +27,19 @@ from werkzeug.http import parse_accept_header
 from . import clock, phone
 from .models import Look, MessageStatus, Reason, Role
 from .moments import ago, at, clock_time, day, moment, script_words, span, until
-from .vocabulary import ERRORS, GATEWAYS, LOOKS, MESSAGES, PROOFS, REASONS, ROLES, UNKNOWN_ERROR, Words
+from .vocabulary import (
+    ERRORS,
+    GATEWAYS,
+    LOOKS,
+    MESSAGES,
+    PROOFS,
+    REASONS,
+    ROLE_SENTENCES,
+    ROLES,
+    SCOPES,
+    UNKNOWN_ERROR,
+    Words,
+)
 
 LANGUAGES = {"en": "English", "id": "Bahasa Indonesia", "pt_BR": "Português (Brasil)"}
 # how dates and numbers are written; English readers here expect 21 Nov and 24 hours
@@ -45,6 +57,7 @@ def register(app: Flask) -> None:
     app.jinja_env.globals.update(
         look_words=look_words, message_words=message_words, error_words=error_words,
         reason_word=lambda reason: REASONS[Reason(reason)], role_word=lambda role: ROLES[Role(role)],
+        role_sentence=lambda role: ROLE_SENTENCES[Role(role)], scope_words=scope_words,
         proof_word=lambda proof: PROOFS.get(proof, ""), waiting_words=waiting_words,
         gateway_word=lambda kind: GATEWAYS.get(kind, kind), example_number=example_number,
         region_name=lambda region: get_locale().territories.get(region, region),
@@ -176,6 +189,11 @@ def error_words(code: str | None) -> tuple[str, str]:
     """Cause and next step for a stored error code."""
     cause, step = ERRORS.get(code or "", UNKNOWN_ERROR)
     return str(cause), str(step)
+
+
+def scope_words(scopes: str) -> str:
+    """What a key may do, from its comma-separated scopes."""
+    return ", ".join(str(SCOPES[scope]) for scope in scopes.split(","))
 
 
 # --- filters -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from wa_admin.services import api_keys, logins, users
 
 ODD = ["", " ", "x" * 5000, "a\x00b", "a\r\nb", "\u202eabc", "<script>alert(1)</script>", "🙂" * 500]
 PROFILE = {"name": "Admin", "time_zone": "Asia/Jakarta", "theme": "dark"}
+KEY = {"name": "orders-api", "scopes": ["look", "send"]}
 PERSON = {"name": "Budi", "email": "budi@toko.id", "role": "operator"}
 
 
@@ -96,7 +97,7 @@ def test_my_logins_are_listed_and_ended(app, operator):
 
 
 def test_a_key_is_shown_once_with_examples_to_copy(admin):
-    page = admin.post("/settings/keys", data={"name": "orders-api"})
+    page = admin.post("/settings/keys", data=KEY)
     raw = re.search(r"wak_[\w-]{43}", page.text)[0]
     assert page.status_code == 201 and api_keys.check(raw).name == "orders-api"
     assert "http://localhost/api/v1/messages/send/" in page.text and "send_whatsapp_message" in page.text
@@ -110,24 +111,24 @@ def test_examples_name_the_public_address(make_app):
     client = app.test_client()
     with client.session_transaction() as cookie:
         cookie[logins.COOKIE_KEY] = token
-    assert "curl https://wa.example/api/v1" in client.post("/settings/keys", data={"name": "a"}).text
+    assert "curl https://wa.example/api/v1" in client.post("/settings/keys", data=KEY).text
 
 
 def test_an_odd_name_makes_no_key(admin):
     for odd in ODD:
-        page = admin.post("/settings/keys", data={"name": odd})
+        page = admin.post("/settings/keys", data={**KEY, "name": odd})
         assert "script" in odd or page.status_code == 422 and 'id="name-error"' in page.text, odd
     assert count(ApiKey) == 1
 
 
 def test_a_name_with_html_is_shown_as_text(admin):
-    page = admin.post("/settings/keys", data={"name": "<script>alert(1)</script>"}).text
+    page = admin.post("/settings/keys", data={**KEY, "name": "<script>alert(1)</script>"}).text
     assert "<script>alert" not in page and "&lt;script&gt;alert" in page
 
 
 def test_a_taken_name_is_said_beside_the_field(admin):
-    admin.post("/settings/keys", data={"name": "orders-api"})
-    response = admin.post("/settings/keys", data={"name": "orders-api"})
+    admin.post("/settings/keys", data=KEY)
+    response = admin.post("/settings/keys", data=KEY)
     assert response.status_code == 422 and "in use already" in response.text and count(ApiKey) == 1
 
 

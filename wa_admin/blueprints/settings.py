@@ -1,4 +1,4 @@
-"""Settings: one's own account, the keys of apps, the people of the team."""
+"""Settings: one's own account, and the keys of apps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from .. import browsers
+from .. import browsers, clock
 from ..app import settings
 from ..forms import refusals_shown_in
-from ..forms.account import KeyForm, PasswordForm, PersonForm, ProfileForm, RoleForm
-from ..models import Role
+from ..forms.account import PasswordForm, ProfileForm
+from ..forms.people import KeyForm
 from ..permissions import Permission
-from ..services import api_keys, logins, users
+from ..services import api_keys, logins, roster, second_factor, users
 from .access import proved, requires
 
 bp = Blueprint("settings", __name__, url_prefix="/settings")
@@ -75,15 +75,26 @@ def end_other_logins():
 @requires(Permission.MANAGE)
 @proved
 def keys():
-    form, added, raw = KeyForm(), None, ""
+    there = roster.listed(current_user.workspace_id)
+    form, added, raw = KeyForm(there), None, ""
     if form.validate_on_submit():
         with refusals_shown_in(form):
-            added, raw = api_keys.issue(current_user.workspace_id, form.name.data, actor=current_user.email)
-            form.name.data = ""
+            added, raw = api_keys.issue(
+                current_user.workspace_id,
+                form.name.data,
+                scopes=[Permission(one) for one in form.scopes.data],
+                session_ids=form.session_ids,
+                expires_at=form.expires_at(clock.now()),
+                actor=current_user.email,
+            )
+            form = KeyForm(there, sent=False)
+    found = api_keys.listed(current_user.workspace_id)
     page = render_template(
         "settings/keys.html",
         form=form,
-        keys=api_keys.listed(current_user.workspace_id),
+        keys=found,
+        limits=api_keys.sessions_of(found),
+        now=clock.now(),
         added=added,
         raw=raw,
         panel_url=settings().public_url or request.host_url.rstrip("/"),
@@ -102,100 +113,16 @@ def revoke_key(id):
     return _done(_("The key %(name)s no longer works.", name=key.name), ".keys")
 
 
-@bp.route("/people", methods=["GET", "POST"])
-@requires(Permission.MANAGE)
-@proved
-def people():
-    form, added, first_password = PersonForm(), None, ""
-    if form.validate_on_submit():
-        given = form.password.data
-        with refusals_shown_in(form):
-            first_password = given or users.new_password()
-            added = users.add(
-                current_user.workspace_id,
-                form.email.data,
-                form.name.data,
-                first_password,
-                Role(form.role.data),
-                actor=current_user.email,
-            )
-            form.name.data = form.email.data = ""
-    page = render_template(
-        "settings/people.html",
-        form=form,
-        people=users.listed(current_user.workspace_id),
-        last_seen=users.last_seen(current_user.workspace_id),
-        added=added,
-        shown_password="" if form.password.data else first_password,
-    )
-    return page, _status(form, made=added is not None)
-
-
-@bp.get("/people/<int:id>")
-@requires(Permission.MANAGE)
-@proved
-def person(id):
-    return _person_page(id)
-
-
-@bp.post("/people/<int:id>/role")
-@requires(Permission.MANAGE)
-@proved
-def set_role(id):
-    form = RoleForm()
-    if not form.validate():
-        return _person_page(id, form)
-    with refusals_shown_in(form):
-        user = users.set_role(current_user.workspace_id, id, Role(form.role.data), actor=current_user.email)
-        return _done(_("%(name)s has another role now.", name=user.name), ".people")
-    return _person_page(id, form)
-
-
-@bp.post("/people/<int:id>/access")
-@requires(Permission.MANAGE)
-@proved
-def let_in(id):
-    user = users.set_active(current_user.workspace_id, id, True, actor=current_user.email)
-    return _done(_("%(name)s may log in again.", name=user.name), ".people")
-
-
-@bp.post("/people/<int:id>/access/end")
-@requires(Permission.MANAGE)
-@proved
-def keep_out(id):
-    user = users.set_active(current_user.workspace_id, id, False, actor=current_user.email)
-    return _done(_("%(name)s can no longer log in.", name=user.name), ".people")
-
-
-@bp.post("/people/<int:id>/password")
-@requires(Permission.MANAGE)
-@proved
-def reset_password(id):
-    new = users.new_password()
-    users.set_password(current_user.workspace_id, id, new, actor=current_user.email)
-    return _person_page(id, shown_password=new)
-
-
 def _account_page(form: ProfileForm, password_form: PasswordForm):
     page = render_template(
         "settings/account.html",
         form=form,
         password_form=password_form,
+        factors=second_factor.of(current_user.user_id),
         logins=logins.sessions_of(current_user.user_id),
         browser=browsers.browser,
     )
     return page, 422 if form.errors or password_form.errors else 200
-
-
-def _person_page(id: int, form: RoleForm | None = None, shown_password: str = ""):
-    user = users.find(current_user.workspace_id, id)
-    page = render_template(
-        "settings/person.html",
-        user=user,
-        form=form or RoleForm(role=user.role.value),
-        shown_password=shown_password,
-    )
-    return page, 422 if form is not None and form.errors else 200
 
 
 def _profile_form(sent: bool = True) -> ProfileForm:

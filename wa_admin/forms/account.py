@@ -1,4 +1,4 @@
-"""What people fill in about themselves, about others, and about the apps that call."""
+"""What people fill in about themselves."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from wtforms import EmailField, Field, HiddenField, PasswordField, SelectChoice,
 from wtforms.validators import InputRequired, Length, StopValidation
 
 from .. import passwords, plain, vocabulary, words
-from ..models import Role
 from ..refusal import Refusal
-from ..services import api_keys, users
+from ..services import users
 
 # where most of our readers live; every other zone follows by name
 COMMON_ZONES = (
@@ -26,11 +25,6 @@ COMMON_ZONES = (
 ZONES = (*COMMON_ZONES, *(zone for zone in pytz.common_timezones if zone not in COMMON_ZONES))
 AUTOMATIC = ""
 Pairs = list[tuple[str, Any]]
-ROLES: Pairs = [
-    (Role.OPERATOR.value, _l("Sends messages and sees what becomes of them.")),
-    (Role.SUPERVISOR.value, _l("Sees everything and may pause the sending. Sends nothing.")),
-    (Role.ADMIN.value, _l("Does everything: links phones, manages sessions, people and API keys.")),
-]
 
 
 class Form(FlaskForm):
@@ -71,21 +65,21 @@ def one_line(longest: int, field: str = "name") -> Callable[[Any, Field], None]:
     return fit(lambda text: plain.line(text, longest, field=field))
 
 
-def _password(form: Any, field: Field) -> None:
+def fit_password(form: Any, field: Field) -> None:
     own = [form[name].data or "" for name in ("email", "name") if name in form]
     fit(lambda text: passwords.checked(text, own))(form, field)
 
 
-def _typed() -> list[Any]:
+def typed() -> list[Any]:
     """For a password that exists: whether it fits is for the service to say."""
     return [InputRequired(_l("Type the password.")), Length(max=1000, message=_l("This is too long."))]
 
 
-def _zones() -> Pairs:
+def zones() -> Pairs:
     return [(AUTOMATIC, _l("As the browser says")), *((zone, zone.replace("_", " ")) for zone in ZONES)]
 
 
-def _languages() -> Pairs:
+def languages() -> Pairs:
     return [(AUTOMATIC, _l("As the browser says")), *words.languages().items()]
 
 
@@ -94,33 +88,33 @@ class LoginForm(Form):
         _l("E-mail"),
         [InputRequired(_l("Type your e-mail address.")), Length(max=254, message=_l("This is too long."))],
     )
-    password = PasswordField(_l("Password"), _typed())
+    password = PasswordField(_l("Password"), typed())
     next = HiddenField()
 
 
 class ProofForm(Form):
-    password = PasswordField(_l("Your password"), _typed())
+    password = PasswordField(_l("Your password"), typed())
     next = HiddenField()
 
 
 class SetupForm(Form):
     name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
     email = EmailField(_l("E-mail"), [fit(users.checked_email)])
-    password = PasswordField(_l("Password"), [_password])
-    language = Choice(_l("Language"), _languages, default=AUTOMATIC)
-    time_zone = Choice(_l("Time zone"), _zones, default=AUTOMATIC)
+    password = PasswordField(_l("Password"), [fit_password])
+    language = Choice(_l("Language"), languages, default=AUTOMATIC)
+    time_zone = Choice(_l("Time zone"), zones, default=AUTOMATIC)
     token = HiddenField()
 
 
 class ProfileForm(Form):
     name = StringField(_l("Your name"), [one_line(users.LONGEST_NAME)])
-    language = Choice(_l("Language"), _languages, default=AUTOMATIC)
-    time_zone = Choice(_l("Time zone"), _zones, default=AUTOMATIC)
+    language = Choice(_l("Language"), languages, default=AUTOMATIC)
+    time_zone = Choice(_l("Time zone"), zones, default=AUTOMATIC)
     theme = Choice(_l("Appearance"), lambda: list(vocabulary.THEMES.items()))
 
 
 class PasswordForm(Form):
-    password = PasswordField(_l("Current password"), _typed())
+    password = PasswordField(_l("Current password"), typed())
     new_password = PasswordField(_l("New password"))
 
     def __init__(self, own_words: Iterable[str], sent: bool = True) -> None:
@@ -129,22 +123,3 @@ class PasswordForm(Form):
 
     def validate_new_password(self, field: Field) -> None:
         fit(lambda text: passwords.checked(text, self.own_words))(self, field)
-
-
-class KeyForm(Form):
-    name = StringField(_l("Name"), [one_line(api_keys.LONGEST_NAME)])
-
-
-class PersonForm(Form):
-    name = StringField(_l("Name"), [one_line(users.LONGEST_NAME)])
-    email = EmailField(_l("E-mail"), [fit(users.checked_email)])
-    role = Choice(_l("Role"), lambda: ROLES, default=Role.OPERATOR.value)
-    password = PasswordField(_l("First password"))
-
-    def validate_password(self, field: Field) -> None:
-        if field.data:
-            _password(self, field)
-
-
-class RoleForm(Form):
-    role = Choice(_l("Role"), lambda: ROLES)

@@ -302,11 +302,16 @@ def refuse_take_over(member: Membership, *, by_owner: bool) -> None:
 
     Raises BelongsElsewhere.
     """
+    if not by_owner and opens_more(member):
+        raise BelongsElsewhere(member.name)
+
+
+def opens_more(member: Membership) -> bool:
+    """Whether somebody's account opens more than this workspace."""
     elsewhere = select(Membership.workspace_id).where(
         Membership.user_id == member.user_id, Membership.workspace_id != member.workspace_id
     )
-    if not by_owner and (member.user.is_owner or db.session.scalar(elsewhere.limit(1))):
-        raise BelongsElsewhere(member.name)
+    return member.user.is_owner or db.session.scalar(elsewhere.limit(1)) is not None
 
 
 def assign(
