@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
-from flask import Flask, g
+from flask import Flask, Response, g
 from sqlalchemy import Engine
 from werkzeug.http import parse_cookie
 
-from . import pulse
+from . import overview, pulse
 from .blueprints.headers import is_trusted
 from .crypto import digest
 from .extensions import db
-from .services import glance, logins
+from .services import glance, lineup, logins
 from .words import Reader
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-POLL = re.compile(r"/sessions/(\d{1,9})/(status|link/panel)")
+POLL = re.compile(r"/sessions/(?:(\d{1,9})/(status|link/panel)|news)")
 VERSION: dict[str, Callable[[glance.Glance], str]] = {
     "status": pulse.version,
     "link/panel": pulse.panel_version,
@@ -46,14 +48,14 @@ def register(app: Flask) -> None:
 def _quick(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = POLL.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "GET" else None
-        answer = _answer(app, engine, environ, int(asked[1]), asked[2]) if asked else None
+        answer = _answer(app, engine, environ, asked[1], asked[2]) if asked else None
         return (answer or serve)(environ, start_response)
 
     return application
 
 
 def _answer(
-    app: Flask, engine: Engine, environ: WSGIEnvironment, id: int, part: str
+    app: Flask, engine: Engine, environ: WSGIEnvironment, id: str | None, part: str
 ) -> WSGIApplication | None:
     if not is_trusted(environ.get("HTTP_HOST", ""), app.config["SETTINGS"]):
         return None
@@ -62,23 +64,54 @@ def _answer(
     token = held.get(logins.COOKIE_KEY)
     if not isinstance(token, str):
         return None
-    seen = environ[glance.SEEN] = glance.ask(engine, id, digest(token))
-    query = parse_qs(environ["QUERY_STRING"])
-    if seen is None or any(len(values) > 1 for values in query.values()):
+    values = parse_qs(environ["QUERY_STRING"])
+    query = {name: several[0] for name, several in values.items()}
+    ask = _of_list if id is None else partial(_of_one, id=int(id), part=part)
+    news = ask(engine, environ, digest(token), query)
+    if news is None or len(query) < sum(map(len, values.values())):
         return None
-    if query.get("v") == [VERSION[part](seen)]:
+    if query.get("v") == news.version:
         return _unchanged
-    if part != "status" or environ.get("HTTP_HX_REQUEST") != "true":
+    if news.tell is None or environ.get("HTTP_HX_REQUEST") != "true":
         return None
-    reader = Reader(seen.by, cookies, environ.get("HTTP_ACCEPT_LANGUAGE"))
-    return _news(app, seen, reader, *query.get("was", []))
+    reader = Reader(news.by, cookies, environ.get("HTTP_ACCEPT_LANGUAGE"))
+    return _told(app, news.tell, reader)
 
 
-def _news(app: Flask, seen: glance.Glance, reader: Reader, was: str | None = None) -> WSGIApplication | None:
+@dataclass(frozen=True)
+class News:
+    """What there is to see now, for whom; `tell` is None where only the view can."""
+
+    version: str
+    by: logins.Identity | None
+    tell: Callable[[], Response | None] | None
+
+
+def _of_one(
+    engine: Engine, environ: WSGIEnvironment, token_hash: str, query: dict[str, str], id: int, part: str
+) -> News | None:
+    seen = environ[glance.SEEN] = glance.ask(engine, id, token_hash)
+    if seen is None:
+        return None
+    tell = partial(pulse.told, seen, query.get("was")) if part == "status" else None
+    return News(VERSION[part](seen), seen.by, tell)
+
+
+def _of_list(engine: Engine, environ: WSGIEnvironment, token_hash: str, query: dict[str, str]) -> News | None:
+    asked = overview.asked_for(query)
+    shown = lineup.ask(engine, token_hash, *asked)
+    environ[lineup.SEEN] = asked, shown
+    if shown is None:
+        return None
+    tell = partial(overview.news, shown, query.get("v", ""), as_table="table" in query)
+    return News(overview.version(shown), shown.by, tell)
+
+
+def _told(app: Flask, tell: Callable[[], Response | None], reader: Reader) -> WSGIApplication | None:
     with app.app_context():
         g.reader = reader
         try:
-            return pulse.told(seen, was)
+            return tell()
         except Exception:
             _log.exception("a status could not be told")
             return None  # the view has a page for it

@@ -35,6 +35,11 @@ class Prepared:
 
         On an engine outside of any transaction, on a connection inside of its own.
         """
+        rows = self.all(on, most=1, **parameters)
+        return rows[0] if rows else None
+
+    def all(self, on: Engine | Connection, most: int | None = None, **parameters: Any) -> list[list[Any]]:
+        """The rows, `most` of them at most."""
         engine = on.engine
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
         values = compiled.constants | {
@@ -48,16 +53,18 @@ class Prepared:
             for listener in engine.dispatch.before_cursor_execute:  # who counts queries counts this one too
                 listener(connection, cursor, compiled.sql, given, None, False)
             cursor.execute(compiled.sql, given)
-            row = cursor.fetchone()
+            rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
             cursor.close()
         finally:
             if on is engine:
                 connection.close()
-        if row is None:
-            return None
+        readers = compiled.readers
         return [
-            value if value is None or read is None else read(value)
-            for value, read in zip(row, compiled.readers, strict=True)
+            [
+                value if value is None or read is None else read(value)
+                for value, read in zip(row, readers, strict=True)
+            ]
+            for row in rows
         ]
 
     def _compile(self, dialect: Dialect) -> _Compiled:

@@ -1,18 +1,13 @@
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from looking import HTMX, NEVER, OFF, change, queries
 from markup import read
-from sqlalchemy import event
 
 from wa_admin import clock
 from wa_admin.app import vault
 from wa_admin.extensions import db, writing
-from wa_admin.models import Gateway, Look, Reason, Role, Status, WhatsAppSession
-
-HTMX = {"HX-Request": "true"}
-OFF = {"status": Status.DISCONNECTED}
-NEVER = {"linked_at": None, "linked_number": None}
+from wa_admin.models import Gateway, Look, Reason, Role, Status
 
 # look: (columns, the word, the button that is the right next step)
 LOOKS = {
@@ -46,13 +41,6 @@ LOOKS = {
 }  # fmt: skip
 
 
-def change(wa_session, **columns):
-    with writing():
-        row = db.session.get_one(WhatsAppSession, wa_session.id)
-        for name, value in columns.items():
-            setattr(row, name, value)
-
-
 def card(page):
     return page.one("div", class_="session")
 
@@ -68,21 +56,6 @@ def poll(client, page):
 
 def actions(page):
     return [one.text for tag in ("button", "a") for one in page.all(tag, class_="button")]
-
-
-@contextmanager
-def queries():
-    seen = []
-
-    def note(_connection, _cursor, statement, *_):
-        if statement != "BEGIN":
-            seen.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("look", LOOKS)

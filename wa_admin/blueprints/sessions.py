@@ -1,19 +1,22 @@
 from __future__ import annotations
 
-from flask import Blueprint, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_wtf.csrf import generate_csrf
 
-from .. import clock, hx, pulse, words
+from .. import clock, hx, overview, pulse, words
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.session import SessionForm
 from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import board, glance, links, roster, sessions, stats, timeline
-from .access import requires
+from ..services import board, glance, lineup, links, roster, sessions, spread, stats, timeline
+from .access import page_before, requires
 
 bp = Blueprint("sessions", __name__)
+bp.add_app_template_global(lambda: settings().max_sessions, "max_sessions")
 
 LATEST = 5
 BY = ("qr", "phone")
@@ -25,12 +28,33 @@ BY = ("qr", "phone")
 @bp.get("/")
 @requires(Permission.LOOK)
 def home():
-    wa_session = next(iter(roster.listed(g.caller.workspace_id)), None)
-    if wa_session is None:
-        return render_template("sessions/first.html", settings=settings())
-    return render_template(
-        "sessions/home.html", **_card(_seen(wa_session)), **_day(wa_session), **_latest(wa_session)
-    )
+    workspace_id, limit, asked = g.caller.workspace_id, settings().max_sessions, bool(request.args)
+    if limit == 1 and len(few := roster.first(workspace_id, 2)) < 2:
+        return _page_of(few[0]) if few else _first_page()
+    shown = _lineup()
+    if len(shown.lines) > 1 or asked:
+        drawn = overview.page(shown, lineup.count(workspace_id))
+        return render_template("sessions/lineup.html", **drawn, limit=limit, csrf=generate_csrf())
+    if not shown.lines:
+        return _first_page()
+    return _page_of(roster.find(workspace_id, shown.lines[0].wa_session.id), total=1)
+
+
+@bp.get("/sessions/news")
+@requires(Permission.LOOK)
+def news():
+    total = lineup.count(g.caller.workspace_id)
+    if not hx.asked() or total < 2:
+        return hx.go(url_for(".home"))
+    drawn = overview.page(_lineup(), total)
+    return hx.fragment(render_template("sessions/_all_news.html", **drawn, csrf=generate_csrf()))
+
+
+@bp.get("/sessions/<int:id>")
+@requires(Permission.LOOK)
+def show(id):
+    wa_session = roster.find(g.caller.workspace_id, id)
+    return _page_of(wa_session, total=lineup.count(g.caller.workspace_id))
 
 
 @bp.get("/sessions/<int:id>/status")
@@ -67,29 +91,33 @@ def latest(id):
 
 @bp.get("/sessions/<int:id>/link")
 @requires(Permission.LINK)
+@proved
 def link_page(id):
     return _link_view(roster.find(g.caller.workspace_id, id))
 
 
 @bp.get("/sessions/<int:id>/link/panel")
 @requires(Permission.LINK)
+@proved
 def link_panel(id):
     seen = glance.look_up(id)
     if seen is None:
         return hx.go(url_for(".home"))
     changed = request.args.get("was") != pulse.scene(seen)
-    page = render_template("sessions/_panel.html", **pulse.panel(seen, _by()))
+    page = render_template("sessions/_panel.html", **_panel(seen))
     return hx.fragment(page, say=pulse.spoken(seen) if changed else "")
 
 
 @bp.post("/sessions/<int:id>/link")
 @requires(Permission.LINK)
+@proved
 def link(id):
     return _linking(id, lambda: links.link(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/phone")
 @requires(Permission.LINK)
+@proved
 def link_by_phone(id):
     number = request.form.get("phone", "")
     return _linking(id, lambda: links.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor))
@@ -124,12 +152,14 @@ def restart(id):
 
 @bp.post("/sessions/<int:id>/logout")
 @requires(Permission.LINK)
+@proved
 def logout(id):
     return _shown(links.logout(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/replacement")
 @requires(Permission.LINK)
+@proved
 def replace(id):
     links.replace(
         g.caller.workspace_id, id, phone_number=request.form.get("phone_number"), actor=g.caller.actor
@@ -153,6 +183,13 @@ def pause(id):
 @requires(Permission.PAUSE)
 def resume(id):
     return _shown(sessions.resume(g.caller.workspace_id, id, actor=g.caller.actor))
+
+
+@bp.post("/sessions/<int:id>/activation")
+@requires(Permission.MANAGE)
+def activate(id):
+    is_active = request.form.get("on") == "1"
+    return _shown(sessions.edit(g.caller.workspace_id, id, is_active=is_active, actor=g.caller.actor))
 
 
 @bp.get("/sessions/<int:id>/confirm/<any(disconnect, logout, replace):act>")
@@ -191,6 +228,7 @@ def edit(id):
 
 @bp.route("/sessions/<int:id>/delete", methods=["GET", "POST"])
 @requires(Permission.MANAGE)
+@proved
 def delete(id):
     wa_session = roster.find(g.caller.workspace_id, id)
     if request.method == "GET":
@@ -202,7 +240,51 @@ def delete(id):
     return hx.go(url_for(".home"))
 
 
+@bp.route("/sessions/cleanup", methods=["GET", "POST"])
+@requires(Permission.MANAGE)
+@proved
+def cleanup():
+    workspace_id, keep = g.caller.workspace_id, settings().max_sessions
+    plan = sessions.cleanup(workspace_id, keep=keep, dry_run=True, actor=g.caller.actor)
+    if not plan.removed:
+        return redirect(url_for(".home"), 303)
+    error = ""
+    if request.method == "POST":
+        if request.form.get("typed_count", "").strip() == str(len(plan.removed)):
+            done = sessions.cleanup(workspace_id, keep=keep, actor=g.caller.actor)
+            count = len(done.removed)
+            flash(ngettext("%(num)s session was removed.", "%(num)s sessions were removed.", count), "ok")
+            return redirect(url_for(".home"), 303)
+        error = _("This is not their number. Nothing was removed.")
+    return render_template("sessions/cleanup.html", plan=plan, error=error), 422 if error else 200
+
+
+@bp.route("/settings/spread", methods=["GET", "POST"])
+@requires(Permission.MANAGE)
+def spreading():
+    if request.method == "POST":
+        spread.switch(g.caller.workspace_id, request.form.get("on") == "1", actor=g.caller.actor)
+        return redirect(url_for(".spreading"), 303)
+    return render_template("settings/spread.html", is_on=spread.is_on(g.caller.workspace_id))
+
+
 # --- answers -------------------------------------------------------------------------------------
+
+
+def _lineup() -> lineup.Lineup:
+    shown = lineup.look_up(*overview.asked_for(request.args))
+    if shown is None:  # the login ended since it was let in
+        abort(401)
+    return shown
+
+
+def _first_page():
+    return render_template("sessions/first.html", settings=settings())
+
+
+def _page_of(wa_session: WhatsAppSession, **more):
+    drawn = {**_card(_seen(wa_session)), **_day(wa_session), **_latest(wa_session)}
+    return render_template("sessions/home.html", **drawn, **more)
 
 
 def _seen(wa_session: WhatsAppSession) -> glance.Glance:
@@ -211,7 +293,7 @@ def _seen(wa_session: WhatsAppSession) -> glance.Glance:
 
 
 def _card(seen: glance.Glance) -> dict[str, object]:
-    return pulse.card(seen, may_link=g.caller.may(Permission.LINK))
+    return pulse.card(seen, may_link=g.caller.may(Permission.LINK) and g.caller.is_proved)
 
 
 def _card_of(seen: glance.Glance) -> str:
@@ -219,18 +301,37 @@ def _card_of(seen: glance.Glance) -> str:
 
 
 def _shown(wa_session: WhatsAppSession):
-    """Where an act ends: the card as it is now, in place or on the home page."""
-    if hx.asked():
-        seen = _seen(wa_session)
+    """Where an act ends: the card as it is now, in place or on the page that it was asked from."""
+    if not hx.asked():
+        before = page_before()
+        is_there = before.partition("?")[0] in ("/", url_for(".show", id=wa_session.id))
+        return redirect(before if is_there else url_for(".home"), 303)
+    seen = _seen(wa_session)
+    if not _in_list():
         return pulse.changed(seen, request.args.get("was"), _card_of(seen))
-    return redirect(url_for(".home"), 303)
+    drawn = overview.line(seen, g.caller.may)
+    page = render_template("sessions/_line.html", **drawn, csrf=generate_csrf())
+    return hx.fragment(page, say=overview.spoken(seen))
+
+
+def _in_list() -> dict[str, str]:
+    """What an address carries when the act belongs to one of several cards."""
+    return {"in": "list"} if request.args.get("in") == "list" else {}
 
 
 def _link_view(wa_session: WhatsAppSession, trouble: Refusal | None = None, status: int = 200):
-    context = pulse.panel(_seen(wa_session), _by()) | {"trouble": trouble, "settings": settings()}
+    context = _panel(_seen(wa_session)) | {"trouble": trouble, "settings": settings()}
     if hx.asked():
         return hx.fragment(render_template("sessions/_link.html", in_dialog=True, **context), status=status)
     return render_template("sessions/link.html", in_dialog=False, **context), status
+
+
+def _panel(seen: glance.Glance) -> dict[str, object]:
+    """What the panel shows; who saw a code is put on record."""
+    shown = pulse.panel(seen, _by())
+    if shown["code"]:
+        links.note_shown(seen.wa_session, actor=g.caller.actor)
+    return shown
 
 
 def _linking(id: int, act):
@@ -265,6 +366,7 @@ def _asked_again(wa_session: WhatsAppSession, act: str, error: str = ""):
         "error": error,
         "number": words.readable_phone(wa_session.number),
         "in_dialog": hx.asked(),
+        "in_list": _in_list(),
     }
     status = 422 if error else 200
     if hx.asked():

@@ -34,6 +34,7 @@ def list_sessions(as_json: bool) -> None:
     else:
         headings = ("ID", "NAME", "SESSION ID", "NUMBER", "STATE", "DEFAULT", "ACTIVE", "QUEUED")
         table(headings, [_row(one) for one in found])
+    _say_when_there_are_too_many(len(found))
 
 
 @sessions.command()
@@ -188,25 +189,40 @@ def spread(to: str | None) -> None:
 
 
 @sessions.command()
+@click.option("--keep", type=click.IntRange(1), default=1, show_default=True, help="How many stay.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @yes
 @in_workspace
-def cleanup(dry_run: bool, yes: bool) -> None:
+def cleanup(keep: int, dry_run: bool, yes: bool) -> None:
     """Keep the oldest session as the active default, and remove the rest."""
     from ..services import sessions as service
 
-    plan = service.cleanup(workspace_id(), dry_run=True, actor=ACTOR)
-    if plan.kept is None:
+    plan = service.cleanup(workspace_id(), keep=keep, dry_run=True, actor=ACTOR)
+    if not plan.kept:
         click.echo("There is no session.")
         return
-    names = [(one.name, one.session_id) for one in plan.removed]
-    if names and not dry_run:
-        confirm(f"Keep {plan.kept.name} and remove {len(names)} other(s)?", yes)
-    done = plan if dry_run else service.cleanup(workspace_id(), actor=ACTOR)
-    kept = done.kept or plan.kept
-    click.echo(f"{'Would keep' if dry_run else 'Kept'}: {kept.name} ({kept.session_id})")
-    for name, session_id in names:
+    kept, removed = ([(one.name, one.session_id) for one in some] for some in (plan.kept, plan.removed))
+    if removed and not dry_run:
+        stays = kept[0][0] if len(kept) == 1 else f"the {len(kept)} oldest"
+        confirm(f"Keep {stays} and remove {len(removed)} other(s)?", yes)
+    if not dry_run:
+        service.cleanup(workspace_id(), keep=keep, actor=ACTOR)
+    for name, session_id in kept:
+        click.echo(f"{'Would keep' if dry_run else 'Kept'}: {name} ({session_id})")
+    for name, session_id in removed:
         click.echo(f"{'Would remove' if dry_run else 'Removed'}: {name} ({session_id})")
+
+
+def _say_when_there_are_too_many(count: int) -> None:
+    from ..app import settings
+
+    limit = settings().max_sessions
+    if count > limit:
+        click.echo(
+            f"Note: WA_MAX_SESSIONS allows {limit}, and there are {count}. All of them go on working. "
+            f"Raise it, or remove the newest: wa-admin sessions cleanup --keep {limit}",
+            err=True,
+        )
 
 
 def _find(key: str | int | None) -> WhatsAppSession:

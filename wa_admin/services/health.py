@@ -49,6 +49,7 @@ def look(workspace_id: int, now: datetime | None = None) -> list[Check]:
         _outbox(workspace_id, sessions, now),
         _gateway(gateway, now),
         _webhook(sessions, now),
+        _limit(len(sessions)),
         _disk(settings().data_dir),
         _versions(gateway),
     ]
@@ -153,6 +154,19 @@ def _webhook(sessions: list[WhatsAppSession], now: datetime) -> Check:
         step = _("Delivery ticks cannot arrive. Restart the session; that installs the webhook again.")
         return Check(name, False, _("A phone is linked, but no event has ever come."), step)
     return Check(name, True, _("The last one came %(ago)s.", ago=_ago(heard, now)))
+
+
+def _limit(count: int) -> Check:
+    name, limit = _("Sessions"), settings().max_sessions
+    sentence = _("%(count)s of %(limit)s that are allowed.", count=count, limit=limit)
+    if count <= limit:
+        return Check(name, True, sentence)
+    step = _(
+        "All of them go on working, and none can be added. Raise WA_MAX_SESSIONS, or remove the newest with "
+        "“wa-admin sessions cleanup --keep %(limit)s”.",
+        limit=limit,
+    )
+    return Check(name, None, sentence, step)
 
 
 def _disk(data_dir: Path) -> Check:

@@ -87,6 +87,13 @@ def listed(workspace_id: int) -> list[WhatsAppSession]:
     return WhatsAppSession.of_workspace(workspace_id)
 
 
+def first(workspace_id: int, count: int) -> list[WhatsAppSession]:
+    """The first few of `listed`."""
+    query = select(WhatsAppSession).filter_by(workspace_id=workspace_id)
+    order = (WhatsAppSession.is_default.desc(), WhatsAppSession.id)
+    return list(db.session.scalars(query.order_by(*order).limit(count)))
+
+
 def default(workspace_id: int) -> WhatsAppSession | None:
     """The one used when none is named; None only while there is no session.
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select, update
+from flask_babel import lazy_ngettext
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from .. import clock
@@ -21,7 +22,7 @@ from ..drivers.contract import InstanceNotFound
 from ..extensions import db, writing
 from ..models import Reason, WhatsAppSession
 from ..refusal import Refusal
-from . import gateways, links, outbox, roster, session_fields, timeline
+from . import gateways, links, outbox, roster, scope, session_fields, timeline
 
 
 class LimitReached(Refusal):
@@ -30,9 +31,10 @@ class LimitReached(Refusal):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            _l(
-                "This panel keeps %(limit)s session at most. Remove one, or raise WA_MAX_SESSIONS.",
-                limit=limit,
+            lazy_ngettext(
+                "This panel keeps %(num)s session at most. Remove one, or raise WA_MAX_SESSIONS.",
+                "This panel keeps %(num)s sessions at most. Remove one, or raise WA_MAX_SESSIONS.",
+                limit,
             )
         )
 
@@ -99,7 +101,7 @@ class DefaultStays(Refusal):
 
 @dataclass(frozen=True)
 class Cleanup:
-    kept: WhatsAppSession | None
+    kept: list[WhatsAppSession]
     removed: list[WhatsAppSession]
 
 
@@ -110,23 +112,24 @@ def create(
     session_id: str | None = None,
     phone_number: str | None = None,
     description: str = "",
+    gateway: str | None = None,
     is_active: bool = True,
     is_default: bool | None = None,
     actor: str,
 ) -> WhatsAppSession:
-    """Add a session; the first one of a workspace becomes its default.
+    """Add a session, at the gateway of that name; the first one of a workspace becomes its default.
 
-    Raises LimitReached, NameTaken, SessionIdTaken, NotConnectedYet (`is_default` beside a default one), or a
-    Refusal about a field.
+    Raises LimitReached, UnknownGateway, NameTaken, SessionIdTaken, NotConnectedYet (`is_default` beside a
+    default one), or a Refusal about a field.
     """
     fields = session_fields.read(
         name=name, session_id=session_id or None, phone_number=phone_number, description=description
     )
     with _unique(), writing():
-        gateway = gateways.of_workspace()
+        gateway_id = gateways.chosen(gateway).id
         _refuse_one_too_many(workspace_id)
-        fields.setdefault("session_id", session_fields.free_session_id(gateway.id, name))
-        wa_session = _new(workspace_id, gateway.id, is_active=is_active, **fields)
+        fields.setdefault("session_id", session_fields.free_session_id(gateway_id, name))
+        wa_session = _new(workspace_id, gateway_id, is_active=is_active, **fields)
         if is_default and not wa_session.is_default:
             raise NotConnectedYet(wa_session)
         db.session.add(wa_session)
@@ -207,23 +210,25 @@ def delete(workspace_id: int, id: int, *, force: bool = False, actor: str) -> No
         _remove(roster.find(workspace_id, id), actor)
 
 
-def cleanup(workspace_id: int, *, dry_run: bool = False, actor: str) -> Cleanup:
-    """Keep the oldest session, make it default and active, and remove the rest. Raises GatewayRefused."""
+def cleanup(workspace_id: int, *, keep: int = 1, dry_run: bool = False, actor: str) -> Cleanup:
+    """Keep the oldest sessions and remove the rest; one that is kept alone is the default and switched on.
+    Lowering WA_MAX_SESSIONS removes nothing: this does.
+
+    Raises GatewayRefused at the first session that cannot be removed; those before it are gone.
+    """
     everything = sorted(roster.listed(workspace_id), key=lambda one: one.id)
-    if not everything:
-        return Cleanup(None, [])
-    kept, removed = everything[0], everything[1:]
-    if dry_run:
-        return Cleanup(kept, removed)
-    for wa_session in removed:
+    plan = Cleanup(everything[:keep], everything[keep:])
+    if dry_run or not everything:
+        return plan
+    for wa_session in plan.removed:
         delete(workspace_id, wa_session.id, force=True, actor=actor)
     with writing():
-        kept = roster.find(workspace_id, kept.id)
-        if not (kept.is_default and kept.is_active):
-            _set_default(kept)
-            kept.is_active = True
-            timeline.record(kept, "cleaned_up", workspace_id=workspace_id, actor=actor)
-    return Cleanup(kept, removed)
+        oldest = roster.find(workspace_id, plan.kept[0].id)
+        if keep == 1 and not (oldest.is_default and oldest.is_active):
+            _set_default(oldest)
+            oldest.is_active = True
+        timeline.record(oldest, "cleaned_up", workspace_id=workspace_id, actor=actor, kept=len(plan.kept))
+    return Cleanup(roster.listed(workspace_id), plan.removed)
 
 
 def _new(workspace_id: int, gateway_id: int, **columns: Any) -> WhatsAppSession:
@@ -241,8 +246,10 @@ def _new(workspace_id: int, gateway_id: int, **columns: Any) -> WhatsAppSession:
 
 
 def _refuse_one_too_many(workspace_id: int) -> None:
-    limit = settings().max_sessions
-    if WhatsAppSession.count(workspace_id) >= limit:
+    # also when somebody adds it who sees only some of them
+    query = select(func.count()).select_from(WhatsAppSession).filter_by(workspace_id=workspace_id)
+    count = db.session.scalar(query, execution_options=scope.EVERYWHERE) or 0
+    if count >= (limit := settings().max_sessions):
         raise LimitReached(limit)
 
 

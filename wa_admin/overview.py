@@ -1,0 +1,140 @@
+"""What the page of several sessions shows, and which of its lines are news; drawn without a request too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from zlib import crc32
+
+from flask import Response, current_app
+from flask_babel import lazy_gettext as _l
+
+from . import hx, plain, pulse, words
+from .app import settings
+from .models import Look
+from .permissions import Permission
+from .services.glance import Glance
+from .services.lineup import CARDS, Lineup
+
+LETTERS = dict(zip(Look, "abcdefghijklmnopqrstuvwxyz", strict=False))
+LONGEST_TEXT = 80
+PRINT = 6  # letters for one line: its look, and a sum of what it shows
+
+
+@dataclass(frozen=True)
+class Step:
+    """The one thing to do about a session; `act` names how it is asked for in sessions/_line.html."""
+
+    label: Any
+    act: str
+    icon: str
+    needs: Permission = Permission.LINK
+    is_primary: bool = True
+
+
+_AGAIN = Step(_l("Try now"), "connection", "rotate")
+_LINK_AGAIN = Step(_l("Link again"), "link", "qr")
+STEPS: dict[Look, Step] = {
+    Look.NEVER_LINKED: Step(_l("Link WhatsApp"), "link", "qr"),
+    Look.WAITING_FOR_SCAN: Step(_l("Open the code"), "open", "qr"),
+    Look.FINISHING: Step(_l("Show progress"), "open", "hourglass"),
+    Look.PAUSED: Step(_l("Resume sending"), "resume", "play", Permission.PAUSE),
+    Look.SILENT: Step(_l("Restart connection"), "restart", "rotate"),
+    Look.RECONNECTING: _AGAIN,
+    Look.NO_NETWORK: _AGAIN,
+    Look.ENGINE_CRASHED: _AGAIN,
+    Look.GATEWAY_UNREACHABLE: _AGAIN,
+    Look.UNLINKED: _LINK_AGAIN,
+    Look.QR_EXPIRED: Step(_l("Show a new code"), "link", "qr"),
+    Look.PASSKEY_REQUIRED: _LINK_AGAIN,
+    Look.AUTH_FAILURE: _LINK_AGAIN,
+    Look.REPLACED: Step(_l("Connect here again"), "connection", "rotate"),
+    Look.BANNED: Step(_l("Try to connect"), "connection", "rotate", is_primary=False),
+    Look.OUTDATED: Step(_l("Connect again"), "connection", "rotate"),
+    Look.STOPPED: Step(_l("Connect"), "connection", "rotate"),
+    Look.INACTIVE: Step(_l("Switch on"), "activation", "power", Permission.MANAGE),
+}
+
+
+def asked_for(query: Mapping[str, str]) -> tuple[str, int]:
+    """What is searched for, and the session after which the page begins."""
+    text, after = query.get("q", "").strip(), query.get("after", "")
+    is_number = after.isascii() and after.isdigit() and len(after) < 10
+    return (text if plain.is_storable(text) else "")[:LONGEST_TEXT], int(after) if is_number else 0
+
+
+def page(shown: Lineup, total: int) -> dict[str, Any]:
+    """What sessions/_lineup.html needs. `total` counts the sessions on other pages too."""
+    return {
+        **_common(shown, total > CARDS or bool(shown.text or shown.after)),
+        "lines": [_line(seen) for seen in shown.lines],
+        "total": total,
+        "text": shown.text,
+        "after": shown.after,
+        "next_after": shown.next_after,
+    }
+
+
+def line(seen: Glance, may: Callable[[Permission], bool]) -> dict[str, Any]:
+    """What sessions/_line.html needs."""
+    return {**_line(seen), "may": may}
+
+
+def news(shown: Lineup, was: str, as_table: bool) -> Response | None:
+    """The lines that changed since the version `was`, and what is to be said of them; None when a session
+    came or went: then the whole list is drawn anew."""
+    known, _, prints = was.partition(".")
+    if known != _members(shown) or len(prints) != PRINT * len(shown.lines):
+        return None
+    before = [prints[start : start + PRINT] for start in range(0, len(prints), PRINT)]
+    changed = [(seen, old[0]) for seen, old in zip(shown.lines, before, strict=True) if _print(seen) != old]
+    drawn = {**_common(shown, as_table), "changed": [_line(seen) for seen, _old in changed]}
+    moved = (seen for seen, old in changed if LETTERS[seen.wa_session.look] != old)
+    return hx.fragment(_drawn("sessions/_news.html", drawn), say=" ".join(map(spoken, moved)))
+
+
+def version(shown: Lineup) -> str:
+    return f"{_members(shown)}.{''.join(map(_print, shown.lines))}"
+
+
+def spoken(seen: Glance) -> str:
+    return f"{seen.wa_session.name}: {words.look_words(seen.wa_session).word}."
+
+
+def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
+    asked = {"v": version(shown), "table": int(as_table), "after": shown.after, "q": shown.text}
+    known = urlencode({name: value for name, value in asked.items() if value})
+    is_linking = any(seen.wa_session.look in pulse.LINKING for seen in shown.lines)
+    return {
+        "url": f"/sessions/news?{known}",
+        "poll_seconds": 2 if is_linking else settings().poll_seconds,
+        "may": shown.by.may,
+        "as_table": as_table,
+    }
+
+
+def _line(seen: Glance) -> dict[str, Any]:
+    return {
+        "wa_session": seen.wa_session,
+        "today": seen.today,
+        "shown": words.look_words(seen.wa_session),
+        "step": STEPS.get(seen.wa_session.look),
+    }
+
+
+def _members(shown: Lineup) -> str:
+    return f"{crc32(repr([seen.wa_session.id for seen in shown.lines]).encode()):x}"
+
+
+def _print(seen: Glance) -> str:
+    return f"{LETTERS[seen.wa_session.look]}{crc32(pulse.version(seen).encode()):08x}"[:PRINT]
+
+
+def _drawn(name: str, drawn: dict[str, Any]) -> str:
+    environment = current_app.jinja_env
+    template = environment.get_template(name)
+    # as in pulse.told: the globals are not copied through a chain of maps
+    context = template.new_context({**environment.globals, **drawn}, shared=True)
+    return "".join(template.root_render_func(context))
