@@ -69,9 +69,9 @@ def other(url: str) -> str:
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
-        _ = parts.port
+        is_whole = parts.scheme not in ("http", "https") or bool(parts.hostname and parts.port != 0)
     except ValueError:
         raise BadAddress from None
-    if not url.strip().isprintable() or (parts.scheme in ("http", "https") and not parts.hostname):
+    if not is_whole or not url.strip().isprintable():
         raise BadAddress
     return parts
