@@ -125,6 +125,7 @@ PATTERNS: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"\bwak_[\w-]{6,}"), "wak_[secret]"),
     (re.compile(r"\b2@[^\s\"'<>]{8,}"), "[code]"),
     (re.compile(r"(/hooks/[^/\s]+/)[^/\s?\"']+"), r"\1[secret]"),
+    (re.compile(r"(/l/)[^/\s?\"']{8,}"), r"\1[secret]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), r"\1 [secret]"),
     (
         re.compile(

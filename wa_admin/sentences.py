@@ -145,6 +145,7 @@ _ACTORS: dict[str, Any] = {
     "phone": _l("the phone"),
     "gateway": _l("the gateway"),
     "check": _l("the regular check"),
+    "link_page": _l("the link page"),
     "scheduler": _l("the scheduler"),
 }
 

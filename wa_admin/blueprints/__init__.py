@@ -18,6 +18,7 @@ def register(app: Flask) -> None:
         errors,
         headers,
         hooks,
+        link_pass,
         joining,
         messages,
         people,
@@ -30,7 +31,7 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks, api_admin, docs, hooks, probes,
+        alerts, link_pass, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks, api_admin, docs, hooks, probes,
         webhooks,
         people, joining, workspaces,
     ):  # fmt: skip

@@ -270,6 +270,8 @@ def _refuse_other_sites() -> None:
     if request.method in SAFE_METHODS:
         return
     origin = request.headers.get("Origin")
+    if origin == "null" and request.blueprint == "link_pass":
+        origin = None  # its pages tell nobody where they are, not even us; the form's token tells
     if request.headers.get("Sec-Fetch-Site") == "cross-site" or (origin and not _is_ours(origin)):
         raise FromElsewhere
 

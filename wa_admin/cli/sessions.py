@@ -81,6 +81,25 @@ def link(session: str | None, phone: str | None) -> None:
         click.echo("Note: this is not the number that was expected.", err=True)
 
 
+@sessions.command("link-pass")
+@which
+@click.option("--revoke", is_flag=True, help="Take the link back instead.")
+@in_panel
+def link_pass(session: str | None, revoke: bool) -> None:
+    """Make a link for the owner of the phone, who has no account: 15 minutes, shown once."""
+    from ..app import settings
+    from ..services import link_passes
+
+    found = _find(session)
+    if revoke:
+        link_passes.revoke(workspace_id(), found.id, actor=ACTOR)
+        click.echo(f"No link opens {found.name} any more.")
+        return
+    made, token = link_passes.make(workspace_id(), found.id, actor=ACTOR)
+    click.echo(f"{settings().panel_url}/l/{token}")
+    click.echo(f"It works until {made.expires_at:%H:%M} UTC and is not shown again.", err=True)
+
+
 @sessions.command()
 @which
 @click.option("--refresh", is_flag=True, help="Ask the gateway now.")
