@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from wa_admin.models import Role
+from wa_admin.extensions import db, writing
+from wa_admin.models import Role, User
 from wa_admin.services import api_keys, logins, users
 
 PASSWORD = "a quiet harbour at dawn"
@@ -71,3 +72,12 @@ def test_a_revoked_key_stops_working(run):
 def test_a_bad_name_makes_no_key(run, name):
     assert run("keys", "add", name).exit_code == 1
     assert api_keys.listed(1) == []
+
+
+def test_a_lost_second_factor_is_taken_away(run):
+    with writing():
+        db.session.query(User).update({"sealed_totp_secret": "sealed", "totp_counter": 7})
+    assert run("users", "reset-second-factor", "operator@example.com").exit_code == 0
+    db.session.rollback()
+    left = dict(db.session.execute(db.select(User.email, User.sealed_totp_secret)).all())
+    assert left["operator@example.com"] is None and left["admin@example.com"]

@@ -101,6 +101,12 @@ class Caller:
         return permission in self.scopes if self.person is None else self.person.may(permission)
 
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether secrets may be shown: it was shown lately that nobody else sits there."""
+        return self.person is None or self.person.proved_lately(clock.now())
+
+
 @dataclass(frozen=True)
 class Needs:
     """What a route asks for; `permission` None means nothing."""

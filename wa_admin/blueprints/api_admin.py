@@ -12,7 +12,7 @@ from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import roster, sessions
-from .access import key_or_login
+from .access import key_or_login, proved
 
 bp = Blueprint("api_admin", __name__, url_prefix="/api/admin")
 
@@ -104,6 +104,7 @@ def edit(body):
 
 @bp.delete(ADDRESS)
 @key_or_login(Permission.MANAGE)
+@proved
 @operation(
     _l("Remove a session"),
     description=_l("Not the default one: make another one the default first."),

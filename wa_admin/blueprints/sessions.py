@@ -13,7 +13,7 @@ from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import board, glance, lineup, links, roster, sessions, spread, stats, timeline
-from .access import page_before, requires
+from .access import page_before, proved, requires
 
 bp = Blueprint("sessions", __name__)
 bp.add_app_template_global(lambda: settings().max_sessions, "max_sessions")

@@ -139,6 +139,17 @@ def password(email: str, from_stdin: bool) -> None:
     click.echo(f"{changed.email} has a new password.")
 
 
+@users.command("reset-second-factor")
+@click.argument("email")
+@in_panel
+def reset_second_factor(email: str) -> None:
+    """Take a lost app, passkeys and recovery codes away; the password alone lets in then."""
+    from ..services import second_factor
+
+    member = second_factor.reset(workspace_id(), email, by=None, actor=ACTOR)
+    click.echo(f"{member.email} logs in with the password alone.")
+
+
 @click.group()
 def keys() -> None:
     """API keys, with which apps call wa-admin."""

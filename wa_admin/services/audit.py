@@ -80,6 +80,13 @@ def record(
         db.session.info.setdefault(_PENDING, []).append(values)
 
 
+def record_once(action: str, since: datetime, *, workspace_id: int, actor: str, object: str) -> None:
+    """Add the entry unless there is one since then: for looks that a page repeats every second."""
+    query = _of(workspace_id, action=action, actor=actor).where(AuditEntry.object == object[:120])
+    if db.session.scalar(query.where(AuditEntry.at >= since).limit(1)) is None:
+        record(action, workspace_id=workspace_id, actor=actor, object=object)
+
+
 def page(
     workspace_id: int,
     *,

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from .. import clock, phone
 from ..app import settings, vault
+from ..drivers import picture
 from ..drivers.contract import (
     BadAnswer,
     BadKey,
@@ -28,7 +29,7 @@ from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
-from . import gateways, roster, session_fields, status, timeline
+from . import audit, gateways, roster, session_fields, status, timeline
 
 PATIENCE_SECONDS = 10.0  # of somebody who pressed a button
 LINK_SECONDS = 30.0  # a gateway that tells no codes by itself has to come up with the first one
@@ -56,6 +57,11 @@ class LinkCode:
     expires_at: datetime
     lifetime_seconds: int
 
+    @property
+    def image_type(self) -> str | None:
+        """A media type that a page may show as a picture."""
+        return picture.mimetype(self.image) if self.image else None
+
 
 def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
     """The code that waits for the phone, if one does."""
@@ -72,6 +78,17 @@ def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
         sequence=wa_session.qr_sequence or 1,
         expires_at=expires_at,
         lifetime_seconds=wa_session.qr_lifetime_seconds or status.DEFAULT_CODE_SECONDS,
+    )
+
+
+def note_shown(wa_session: WhatsAppSession, *, actor: str) -> None:
+    """Put on record, once for each set of codes, that somebody saw what links a phone."""
+    audit.record_once(
+        "code_shown",
+        wa_session.status_at,
+        workspace_id=wa_session.workspace_id,
+        actor=actor,
+        object=wa_session.name,
     )
 
 
