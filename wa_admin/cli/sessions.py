@@ -84,7 +84,7 @@ def link(session: str | None, phone: str | None) -> None:
 @sessions.command("link-pass")
 @which
 @click.option("--revoke", is_flag=True, help="Take the link back instead.")
-@in_panel
+@in_workspace
 def link_pass(session: str | None, revoke: bool) -> None:
     """Make a link for the owner of the phone, who has no account: 15 minutes, shown once."""
     from ..app import settings
