@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .terminal import as_json, in_panel, print_json, table, workspace_id
+from .terminal import as_json, in_workspace, print_json, table, workspace_id
 
 
 @click.group()
@@ -14,7 +14,7 @@ def alerts() -> None:
 
 @alerts.command("list")
 @as_json
-@in_panel
+@in_workspace
 def list_channels(as_json: bool) -> None:
     """The channels, and how the last alert went."""
     from ..services import alerts as service
@@ -54,7 +54,7 @@ def list_channels(as_json: bool) -> None:
 @alerts.command()
 @click.argument("channel")
 @click.pass_context
-@in_panel
+@in_workspace
 def test(ctx: click.Context, channel: str) -> None:
     """Send a test to CHANNEL, a number or name. The exit code is 0 when it arrived, else 1."""
     from ..services import alerts as service

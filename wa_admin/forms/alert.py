@@ -8,7 +8,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, Field, IntegerField, PasswordField, StringField, TimeField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from ..models import AlertChannel
 from ..services import alert_urls, alerts
@@ -31,10 +31,6 @@ class ChannelForm(Form):
     quiet_from = TimeField(_l("Quiet from"), [Optional()])
     quiet_until = TimeField(_l("Quiet until"), [Optional()])
     allow_private = BooleanField(_l("It is on this machine or in our own network"))
-
-    def validate_quiet_until(self, field: Field) -> None:
-        if (field.data is None) != (self.quiet_from.data is None):
-            raise ValidationError(_l("Quiet hours need a beginning and an end."))
 
     @staticmethod
     def of(channel: AlertChannel) -> dict[str, Any]:
@@ -63,6 +59,9 @@ class ChannelForm(Form):
     def validate(self, extra_validators: Any = None) -> bool:
         """The address is put together too, and what is wrong with it stands beside its field."""
         if not super().validate(extra_validators):
+            return False
+        if (self.quiet_from.data is None) != (self.quiet_until.data is None):
+            self.quiet_until.errors = [_l("Quiet hours need a beginning and an end.")]
             return False
         with refusals_shown_in(self):
             self.url()
