@@ -1,0 +1,176 @@
+"""Another company's workspace beside ours, full of things that must never be seen from here.
+
+Each of its rows has the same number, which nothing of ours has: whatever kind of thing a route asks for by
+number, this is one of theirs.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from wa_admin import clock
+from wa_admin.extensions import Base, db, writing
+from wa_admin.models import (
+    AlertChannel,
+    ApiKey,
+    Call,
+    Event,
+    Invitation,
+    LoginSession,
+    Membership,
+    Message,
+    MessageStatus,
+    Outage,
+    Role,
+    Status,
+    Subscription,
+    User,
+    WhatsAppSession,
+    Workspace,
+)
+from wa_admin.services import gateways
+
+THEIRS = 777
+# none of it may be in any answer; a number may be written with spaces and dashes
+MARKS = ("zebra", "89990001", "89990002")
+
+
+def furnish_other_workspace() -> None:
+    """Sessions, messages, people, keys and all the rest, of Zebra Ltd."""
+    now = clock.now()
+    same = {"id": THEIRS, "workspace_id": THEIRS, "created_at": now}
+    password_hash = db.session.scalars(select(User.password_hash).limit(1)).one()
+    with writing():
+        _add(Workspace(id=THEIRS, name="Zebra Ltd", created_at=now))
+        _add(
+            User(
+                id=THEIRS,
+                email="zebra@zebra.example",
+                name="Zebra Person",
+                password_hash=password_hash,
+                created_at=now,
+                last_login_at=now,
+            )
+        )
+        _add(Membership(user_id=THEIRS, workspace_id=THEIRS, role=Role.ADMIN, created_at=now))
+        _add(_session(same, now))
+        _add(_message(same, now))
+        _add(
+            Event(
+                id=THEIRS,
+                workspace_id=THEIRS,
+                session_id=THEIRS,
+                session_name="Zebra line",
+                kind="linked",
+                actor="zebra@zebra.example",
+                detail={"number": "6289990001777"},
+                at=now,
+            )
+        )
+        _add(
+            ApiKey(
+                **same,
+                name="zebra-key",
+                key_hash="z",
+                last_four="zebr",
+                scopes="look",
+                created_by="zebra@zebra.example",
+            )
+        )
+        _add(
+            Invitation(
+                **same,
+                email="guest@zebra.example",
+                role=Role.OPERATOR,
+                token_hash="zebra",
+                invited_by="zebra@zebra.example",
+                expires_at=now + timedelta(hours=1),
+            )
+        )
+        _add(AlertChannel(**same, name="Zebra alerts", kind="mailto", sealed_url="zebra"))
+        _add(Outage(id=THEIRS, workspace_id=THEIRS, session_id=THEIRS, reason="zebra", began_at=now))
+        _add(
+            Subscription(
+                **same,
+                name="Zebra hook",
+                sealed_url="zebra",
+                host="zebra.example",
+                events="message.received",
+                sealed_secret="zebra",
+                created_by="zebra@zebra.example",
+            )
+        )
+        _add(Call(id=THEIRS, subscription_id=THEIRS, uid="zebra", kind="k", payload="zebra", created_at=now))
+        _add(
+            LoginSession(
+                id=THEIRS,
+                token_hash="zebra",
+                user_id=THEIRS,
+                workspace_id=THEIRS,
+                created_at=now,
+                seen_at=now,
+                proved_at=now,
+                address="::7",
+                agent="zebra",
+            )
+        )
+
+
+def snapshot() -> dict[str, list[Any]]:
+    """Every row of theirs, table by table."""
+    db.session.rollback()
+    rows = {}
+    for table in Base.metadata.sorted_tables:
+        column = table.c.get("workspace_id")
+        if column is None and table.name not in ("whatsapp_session", "subscription", "call", "user"):
+            continue
+        of_theirs = table.c.id == THEIRS if column is None else column == THEIRS
+        rows[table.name] = sorted(map(repr, db.session.execute(select(table).where(of_theirs))))
+    return rows
+
+
+def _add(row: Any) -> None:
+    db.session.add(row)
+    db.session.flush()
+
+
+def _session(same: dict[str, Any], now: Any) -> WhatsAppSession:
+    return WhatsAppSession(
+        **same,
+        gateway_id=gateways.of_workspace().id,
+        name="Zebra line",
+        name_key="zebra line",
+        session_id="zebra_line",
+        status=Status.CONNECTED,
+        linked_number="6289990001777",
+        profile_name="Zebra shop",
+        description="Zebra support",
+        linked_at=now,
+        connected_at=now,
+        checked_at=now,
+        status_at=now,
+        is_default=True,
+        updated_at=now,
+    )
+
+
+def _message(same: dict[str, Any], now: Any) -> Message:
+    return Message(
+        **same,
+        session_id=THEIRS,
+        session_name="Zebra line",
+        typed="6289990002777",
+        recipient="6289990002777",
+        body="A zebra crossing",
+        source="key:zebra-key",
+        idempotency_key="zebra-order",
+        status=MessageStatus.FAILED,
+        error_code="rejected",
+        error_detail="zebra says no",
+        status_at=now,
+    )
+
+
