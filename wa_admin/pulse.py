@@ -113,9 +113,14 @@ def is_slow(seen: Glance) -> bool:
 def _picture(seen: Glance) -> Markup | None:
     """The code drawn; its label is the same for its whole life, so that it is drawn once."""
     code = links.qr_of(seen.wa_session)
-    if code is None or code.code is None:
+    if code is None or not (code.code or code.image):
         return None
-    return qr.svg(code.code, _("QR code for linking, valid until %(time)s", time=words.at(code.expires_at)))
+    label = _("QR code for linking, valid until %(time)s", time=words.at(code.expires_at))
+    if code.code:
+        return qr.svg(code.code, label)
+    which = f"{code.sequence}.{int(code.expires_at.timestamp())}"
+    address = f"/sessions/{seen.wa_session.id}/link/picture?v={which}"
+    return Markup('<img class="qr-code" src="{}" alt="{}">').format(address, label)
 
 
 @dataclass(frozen=True)

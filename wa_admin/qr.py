@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from functools import lru_cache
 
 from markupsafe import Markup
+
+from .drivers.picture import mimetype
 
 
 @lru_cache(maxsize=8)
@@ -18,6 +21,11 @@ def svg(code: str, label: str) -> Markup:
         'aria-label="{1}" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h{0}v{0}H0z"/>'
         '<path fill="#10282c" d="{2}"/></svg>'
     ).format(size, label, Markup(path))  # noqa: S704 - digits and path letters only
+
+
+def data_uri(image: bytes) -> str:
+    """A picture of a gateway, for a program that shows it; our own pages take no such address."""
+    return f"data:{mimetype(image)};base64,{b64encode(image).decode()}"
 
 
 def text(code: str) -> str:

@@ -14,8 +14,10 @@ def register(app: Flask) -> None:
         api_v1,
         api_webhooks,
         auth,
+        codes,
         docs,
         errors,
+        gateways,
         headers,
         hooks,
         link_pass,
@@ -31,9 +33,8 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, link_pass, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks, api_admin, docs, hooks, probes,
-        webhooks,
-        people, joining, workspaces,
+        alerts, link_pass, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks,
+        api_admin, docs, hooks, probes, codes, gateways, webhooks, people, joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

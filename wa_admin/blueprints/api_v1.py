@@ -10,12 +10,11 @@ from .. import phone, qr
 from ..api.errors import GATEWAY
 from ..api.operation import operation
 from ..app import MAX_REQUEST_BYTES, settings
-from ..drivers.contract import Unsupported
 from ..models import MessageStatus, WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import attachments, gateways, links, outbox, roster, sessions
-from .access import key_or_login
+from ..services import attachments, gateways, links, moves, outbox, roster, sessions, sync
+from .access import key_or_login, proved
 
 bp = Blueprint("api_v1", __name__, url_prefix="/api/v1")
 
@@ -29,15 +28,6 @@ NO_NUMBER = ("bad_number", "group_id")  # of a person
 class NoCode(Refusal):
     code = "no_code"
     status = 409
-
-
-class UnknownGateway(Refusal):
-    code = "unknown_gateway"
-
-    def __init__(self, there: str) -> None:
-        super().__init__(
-            _l("There is no gateway of this name. There is: %(name)s.", name=there), field="gateway"
-        )
 
 
 # --- sessions ------------------------------------------------------------------------------------
@@ -66,13 +56,13 @@ class UnknownGateway(Refusal):
     ),
 )
 def init(body):
-    _check_gateway(body.get("gateway"))
     added = sessions.create(
         g.caller.workspace_id,
         body["instance_name"],
         session_id=body.get("session_id"),
         phone_number=body.get("phone_number"),
         description=body.get("description") or "",
+        gateway=body.get("gateway"),
         actor=g.caller.actor,
     )
     try:
@@ -110,6 +100,7 @@ def status(id):
 
 @bp.get("/sessions/qr/<path:id>/")
 @LINK
+@proved
 @operation(
     _l("Get the code that waits for the phone"),
     description=_l(
@@ -124,14 +115,17 @@ def status(id):
 def qr_code(id, query):
     if "phone" in query:
         phone.digits(query["phone"], settings().default_region)
-    waiting = links.qr_of(_find(id))
+    wa_session = _find(id)
+    waiting = links.qr_of(wa_session)
     if waiting is None:
         raise NoCode(_l("No code waits for the phone now. POST connect or refresh-qr starts a set of six."))
     if "phone" in query and not waiting.pairing_code:
         raise NoCode(_l("No pairing code was asked for yet. POST refresh-qr with this phone asks for one."))
+    links.note_shown(wa_session, actor=g.caller.actor)
     return {
         "code": waiting.code,
         "svg": qr.svg(waiting.code, _("QR code for linking")) if waiting.code else None,
+        "image": qr.data_uri(waiting.image) if waiting.image else None,
         "expires_at": waiting.expires_at,
         "sequence": waiting.sequence,
         "pairing_code": waiting.pairing_code,
@@ -155,6 +149,7 @@ def connect(id, body):
 
 @bp.post("/sessions/refresh-qr/<path:id>/")
 @LINK
+@proved
 @operation(
     _l("Ask for new codes"),
     description=_l("A new set of QR codes; with a phone, a pairing code as well."),
@@ -194,6 +189,7 @@ def disconnect(id):
 
 @bp.post("/sessions/logout/<path:id>/")
 @LINK
+@proved
 @operation(
     _l("Unlink the phone"),
     description=_l("Linking again needs the phone in hand. Waiting messages stay."),
@@ -218,6 +214,7 @@ def set_primary(id):
 
 @bp.delete("/sessions/delete/<path:id>/")
 @KEEP
+@proved
 @operation(
     _l("Remove a session"),
     description=_l("Here and at the gateway. Its messages stay on record; waiting ones are cancelled."),
@@ -232,16 +229,37 @@ def delete(id, query):
     return gone
 
 
+@bp.post("/sessions/move/<path:id>/")
+@KEEP
+@operation(
+    _l("Move a session to another gateway"),
+    description=_l(
+        "Its name, id, messages and API stay; the phone must be linked anew. “left_behind” says why the old "
+        "gateway may still hold it."
+    ),
+    takes="MoveCall",
+    gives="Moved",
+    refuses=(*IN_PATH, "unknown_gateway", "session_id_taken"),
+)
+def move(id, body):
+    moved = moves.move(g.caller.workspace_id, _find(id).id, body["gateway"], actor=g.caller.actor)
+    return {"session": moved.wa_session, "left_behind": moved.left_behind or None}
+
+
 @bp.post("/sessions/sync/")
 @KEEP
 @operation(
     _l("Adopt the sessions that the gateway has"),
-    description=_l("Not offered by this version: it answers 501."),
+    description=_l(
+        "Those that nobody here knows become sessions of this workspace, and each of them reports here from "
+        "then on. Again it changes nothing. Sessions of other workspaces are not told of."
+    ),
+    takes="SyncCall",
     gives="Synced",
-    refuses=("unsupported",),
+    refuses=("unknown_gateway", *GATEWAY),
 )
-def sync():
-    raise Unsupported
+def sync_sessions(body):
+    return sync.sync(g.caller.workspace_id, body.get("gateway"), actor=g.caller.actor)
 
 
 # --- messages ------------------------------------------------------------------------------------
@@ -349,8 +367,3 @@ def _find(id: str | int) -> WhatsAppSession:
 
 def _pair(id: str, typed: str) -> WhatsAppSession:
     return links.pairing_code(g.caller.workspace_id, _find(id).id, typed, actor=g.caller.actor)
-
-
-def _check_gateway(name: str | None) -> None:
-    if name and name != (there := gateways.of_workspace().name):
-        raise UnknownGateway(there)

@@ -26,6 +26,7 @@ COMMANDS = {
     "alerts": "alerts:alerts",
     "doctor": "doctor:doctor",
     "sample": "sample:sample",
+    "gateways": "gateways:gateways",
     "gateway": "processes:gateway",
     "scheduler": "processes:scheduler",
 }

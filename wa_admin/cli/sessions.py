@@ -42,16 +42,25 @@ def list_sessions(as_json: bool) -> None:
 @click.option("--session-id", help="The gateway's identifier; made from the name otherwise.")
 @click.option("--phone", help="The number that is expected to scan.")
 @click.option("--description", default="")
+@click.option("--gateway", help="The gateway's name; the first one otherwise.")
 @as_json
 @in_workspace
-def add(name: str, session_id: str | None, phone: str | None, description: str, as_json: bool) -> None:
+def add(
+    name: str, session_id: str | None, phone: str | None, description: str, gateway: str | None, as_json: bool
+) -> None:
     """Add a session called NAME."""
     from ..services import gateways
     from ..services import sessions as service
 
     gateways.ensure()
     added = service.create(
-        workspace_id(), name, session_id=session_id, phone_number=phone, description=description, actor=ACTOR
+        workspace_id(),
+        name,
+        session_id=session_id,
+        phone_number=phone,
+        description=description,
+        gateway=gateway,
+        actor=ACTOR,
     )
     if as_json:
         print_json(_told(added))
@@ -242,6 +251,46 @@ def _say_when_there_are_too_many(count: int) -> None:
             f"Raise it, or remove the newest: wa-admin sessions cleanup --keep {limit}",
             err=True,
         )
+
+
+@sessions.command()
+@click.option("--gateway", help="Of this gateway only.")
+@as_json
+@in_workspace
+def sync(gateway: str | None, as_json: bool) -> None:
+    """Adopt the sessions that gateways have and nobody here knows, and have all of them report to us."""
+    from ..api import schemas
+    from ..services import sync as service
+
+    result = service.sync(workspace_id(), gateway, actor=ACTOR)
+    if as_json:
+        print_json(schemas.dump("Synced", result))
+        return
+    for one in result.synced:
+        click.echo(f"Adopted {one.name} ({one.session_id})")
+    for one in result.existing:
+        click.echo(f"Already here: {one.name} ({one.session_id})")
+    for left_out in result.skipped:
+        click.echo(f"Skipped {left_out.name}: {left_out.reason}")
+    if not (result.synced or result.existing or result.skipped):
+        click.echo("The gateways have no sessions for this workspace.")
+
+
+@sessions.command()
+@click.argument("session")
+@click.argument("gateway")
+@yes
+@in_workspace
+def move(session: str, gateway: str, yes: bool) -> None:
+    """Move a session to another gateway; its phone must be linked anew."""
+    from ..services import moves
+
+    found = _find(session)
+    confirm(f"Move {found.name} to {gateway}? Its phone must be linked anew.", yes)
+    moved = moves.move(workspace_id(), found.id, gateway, actor=ACTOR)
+    click.echo(f"{moved.wa_session.name} is on {gateway} now: wa-admin sessions link {found.session_id}")
+    if moved.left_behind:
+        click.echo(f"The old gateway may hold it still ({moved.left_behind}).", err=True)
 
 
 def _find(key: str | int | None) -> WhatsAppSession:

@@ -71,13 +71,16 @@ def linked_ever(gateway_id: int) -> list[WhatsAppSession]:
     return list(db.session.scalars(query.order_by(WhatsAppSession.id)))
 
 
-def change_secret(gateway_id: int) -> None:
+def change_secret(workspace_id: int, gateway_id: int, *, actor: str) -> None:
     """A new secret in the URL, and a new key to sign with. The old ones are taken until every session reports
     to the new URL."""
     with writing():
         gateway = db.session.get_one(Gateway, gateway_id)
         gateway.sealed_old_hook_secret = gateway.sealed_hook_secret
         gateway.sealed_hook_secret = vault().seal(new_token())
+        timeline.record(
+            None, "gateway_hook_changed", workspace_id=workspace_id, actor=actor, name=gateway.name
+        )
 
 
 def forget_old_secret(gateway_id: int) -> None:

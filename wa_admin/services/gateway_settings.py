@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
@@ -18,7 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from .. import clock, drivers, plain
 from ..app import vault
 from ..drivers import addresses
-from ..drivers.contract import Access, GatewayError
+from ..drivers.contract import CAPABILITIES, Access, GatewayError
 from ..drivers.deadline import deadline
 from ..drivers.http import whole_url
 from ..extensions import db, writing
@@ -28,6 +29,7 @@ from . import gateway_check, gateways, scope, timeline
 from .gateway_check import Finding
 
 KINDS = ("waha", "gowa", "evolution", "wa_gateway", "wwebjs", gateways.OF_URLS)
+SHOWABLE_KEY = 12  # of a shorter one four letters are too much
 LOOK_UP_SECONDS, TRY_SECONDS = 3.0, 25.0
 LONGEST_NAME, LONGEST_KEY, LONGEST_CA = 80, 500, 64_000
 HEADER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]{0,63}):[ \t]*([\x21-\x7e][\x20-\x7e]{0,999})")
@@ -66,6 +68,14 @@ class PrivateAddress(GatewayFieldRefused):
             ),
             field="allow_private",
         )
+
+
+class GatewayNotFound(Refusal):
+    code = "not_found"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(_l("There is no such gateway."))
 
 
 class GatewayHasSessions(Refusal):
@@ -141,7 +151,7 @@ def edit(
     """Change all but the kind and the key; of one that the settings name only what they do not hold. A
     `header` of None stays as it is, and so does a URL that is empty.
 
-    Raises as `add`, UnknownGateway, and GatewayOfSettings for the bundled one.
+    Raises as `add`, GatewayNotFound, and GatewayOfSettings for the bundled one.
     """
     gateway = find(id)
     if gateway.kind == gateways.BUNDLED:
@@ -161,7 +171,7 @@ def edit(
 
 
 def change_key(workspace_id: int, id: int, key: str, *, actor: str) -> Gateway:
-    """Raises UnknownGateway, GatewayOfSettings, GatewayFieldRefused."""
+    """Raises GatewayNotFound, GatewayOfSettings, GatewayFieldRefused."""
     with writing():
         gateway = find(id)
         if is_of_settings(gateway):
@@ -174,7 +184,7 @@ def change_key(workspace_id: int, id: int, key: str, *, actor: str) -> Gateway:
 def remove(workspace_id: int, id: int, *, actor: str) -> None:
     """Forget a gateway that holds no session.
 
-    Raises UnknownGateway, GatewayOfSettings, GatewayHasSessions.
+    Raises GatewayNotFound, GatewayOfSettings, GatewayHasSessions.
     """
     with writing():
         gateway = find(id)
@@ -202,11 +212,43 @@ def tried(gateway: Gateway) -> list[Finding]:
 
 
 def find(id: int) -> Gateway:
-    """Raises UnknownGateway, which lists the names there are."""
+    """Raises GatewayNotFound."""
     found = db.session.get(Gateway, id)
     if found is None:
-        raise gateways.UnknownGateway(str(id), [gateway.name for gateway in gateways.listed()])
+        raise GatewayNotFound
     return found
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a page may tell of a gateway's secrets."""
+
+    last_of_key: str
+    header_name: str
+    can: list[Any]
+    cannot: list[Any]
+    is_of_settings: bool
+
+
+def known(gateway: Gateway) -> Known:
+    access, offered = gateways.access(gateway), set(gateway.capabilities.split(","))
+    return Known(
+        last_of_key=access.key[-4:] if len(access.key) >= SHOWABLE_KEY else "",
+        header_name=access.extra_header[0] if access.extra_header else "",
+        can=[gateway_check.ABILITIES[one] for one in CAPABILITIES if one in offered],
+        cannot=[gateway_check.WITHOUT[one] for one in CAPABILITIES if one not in offered],
+        is_of_settings=is_of_settings(gateway),
+    )
+
+
+def offered() -> list[tuple[str, list[Any], list[Any]]]:
+    """The kinds there are: what each can at its best, and what it never can."""
+    rows = []
+    for kind in KINDS:
+        able = drivers.DRIVERS[kind].capabilities
+        can = [gateway_check.ABILITIES[one] for one in CAPABILITIES if one in able]
+        rows.append((kind, can, [gateway_check.ABILITIES[one] for one in CAPABILITIES if one not in able]))
+    return rows
 
 
 def is_of_settings(gateway: Gateway) -> bool:

@@ -74,11 +74,12 @@ class NoGateway(Refusal):
 
 class UnknownGateway(Refusal):
     code = "unknown_gateway"
-    status = 404
 
     def __init__(self, name: str, names: list[str]) -> None:
         known = ", ".join(names)
-        super().__init__(_l("There is no gateway %(name)s; there are: %(known)s.", name=name, known=known))
+        super().__init__(
+            _l("There is no gateway %(name)s; there are: %(known)s.", name=name, known=known), field="gateway"
+        )
 
 
 def ensure() -> Gateway:

@@ -41,6 +41,18 @@ class Moved:
     left_behind: str
 
 
+@dataclass(frozen=True)
+class Choice:
+    wa_session: WhatsAppSession
+    others: list[Gateway]
+
+
+def choice(workspace_id: int, id: int) -> Choice:
+    """Where a session could move. Raises SessionNotFound."""
+    wa_session = roster.find(workspace_id, id)
+    return Choice(wa_session, [one for one in gateways.listed() if one.id != wa_session.gateway_id])
+
+
 def move(workspace_id: int, id: int, gateway_name: str, *, actor: str) -> Moved:
     """Take leave of the old gateway as far as it can be reached; at the new one the phone is linked anew.
 
@@ -63,7 +75,9 @@ def move(workspace_id: int, id: int, gateway_name: str, *, actor: str) -> Moved:
             "session_moved",
             workspace_id=workspace_id,
             actor=actor,
-            **{"from": before, "to_gateway": there.name, "failure": trouble},
+            old=before,
+            new=there.name,
+            failure=trouble or None,
         )
     return Moved(current, trouble)
 

@@ -42,7 +42,19 @@ class NewSessionSchema(Call):
     gateway = Text(
         longest=80,
         allow_none=True,
-        metadata={"description": _l("The gateway's name; the only one there is when none is given.")},
+        metadata={"description": _l("The gateway's name; the first one when none is given.")},
+    )
+
+
+class MoveCallSchema(Call):
+    gateway = Text(longest=80, required=True, metadata={"description": _l("The gateway's name.")})
+
+
+class SyncCallSchema(Call):
+    gateway = Text(
+        longest=80,
+        allow_none=True,
+        metadata={"description": _l("The gateway's name; all of them when none is given.")},
     )
 
 
@@ -126,6 +138,11 @@ class SessionsSchema(Answer):
 class QrSchema(Answer):
     code = told(fields.String, _l("The text of the QR code, as WhatsApp wants it."), allow_none=True)
     svg = told(fields.String, _l("The same as a picture, ready to be put into a page."), allow_none=True)
+    image = told(
+        fields.String,
+        _l("The code as a data URI, from a gateway that gives a picture and no text."),
+        allow_none=True,
+    )
     expires_at = Moment()
     sequence = told(fields.Integer, _l("Which of the six codes of a set this is."), 1)
     pairing_code = told(
@@ -141,9 +158,29 @@ class DeletedSchema(Answer):
     instance_name = fields.String(metadata={"example": "Support line"})
 
 
+class MovedSchema(Answer):
+    session = fields.Nested(SessionSchema)
+    left_behind = told(
+        fields.String,
+        _l("The code of why the old gateway may hold it still."),
+        "gateway_unreachable",
+        allow_none=True,
+    )
+
+
+class SkippedSchema(Answer):
+    name = told(fields.String, _l("What the gateway calls it."), "Totale Bot")
+    reason = told(
+        fields.String,
+        _l("limit, no_webhook (it is here, but does not report), or the code of the gateway's trouble."),
+        "limit",
+    )
+
+
 class SyncedSchema(Answer):
     synced = fields.List(fields.Nested(SessionSchema))
     existing = fields.List(fields.Nested(SessionSchema))
+    skipped = fields.List(fields.Nested(SkippedSchema))
 
 
 def _last_active(wa_session: WhatsAppSession) -> str | None:
