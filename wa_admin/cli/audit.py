@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .terminal import as_json, in_panel, print_json, table, workspace_id
+from .terminal import as_json, in_panel, in_workspace, print_json, table, workspace_id
 
 TOLD = ("id", "actor", "role", "address", "action", "object", "detail", "request_id", "hash")
 
@@ -19,7 +19,7 @@ def audit() -> None:
 @click.option("--action", help="Only this action, such as key_added.")
 @click.option("--actor", help="Only what this person, key or `cli` did.")
 @as_json
-@in_panel
+@in_workspace
 def list_entries(limit: int, action: str | None, actor: str | None, as_json: bool) -> None:
     """The latest entries, the newest first."""
     from ..services import audit as service
@@ -51,7 +51,7 @@ def verify(known: str | None) -> None:
 
 
 @audit.command()
-@in_panel
+@in_workspace
 def export() -> None:
     """All of it as CSV on stdout, the oldest first."""
     from ..services import audit as service

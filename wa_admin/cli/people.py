@@ -141,7 +141,7 @@ def password(email: str, from_stdin: bool) -> None:
 
 @users.command("reset-second-factor")
 @click.argument("email")
-@in_panel
+@in_workspace
 def reset_second_factor(email: str) -> None:
     """Take a lost app, passkeys and recovery codes away; the password alone lets in then."""
     from ..services import second_factor

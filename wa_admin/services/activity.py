@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from ..extensions import db
-from ..models import Event, Membership, Message, User
+from ..models import AuditEntry, Event, Membership, Message, User
 from ..sentences import TOPICS, Line, Names, lasted, line
 from . import timeline
 
@@ -40,6 +40,22 @@ def page(workspace_id: int, topic: str | None = None, cursor: int | None = None)
     return Page(lines, found.next_cursor, found.previous_cursor)
 
 
+@dataclass(frozen=True)
+class AuditLine:
+    """An entry of the audit log as a sentence; `facts` are its raw parts, for who wants to know exactly."""
+
+    at: datetime
+    sentence: str
+    tone: str
+    facts: list[tuple[str, str]]
+
+
+def of_audit(workspace_id: int, entries: list[AuditEntry]) -> list[AuditLine]:
+    """The entries in the words of the timeline, in the same order."""
+    names = Names(people(workspace_id), {})
+    return [_audit_line(entry, names) for entry in entries]
+
+
 def acts_on(message: Message) -> list[Event]:
     """What people did with a message after it was accepted, oldest first."""
     acts = select(Event).filter_by(session_id=message.session_id).where(Event.at >= message.created_at)
@@ -51,6 +67,21 @@ def people(workspace_id: int) -> dict[str, str]:
     """Names by e-mail address."""
     query = select(User.email, User.name).join(Membership).where(Membership.workspace_id == workspace_id)
     return dict(db.session.execute(query).all())
+
+
+def _audit_line(entry: AuditEntry, names: Names) -> AuditLine:
+    told = Event(
+        kind=entry.action,
+        actor=entry.actor,
+        session_name=entry.object or None,
+        detail=entry.detail,
+        at=entry.at,
+    )
+    shown = line(told, names)
+    detail = ", ".join(f"{name}: {value}" for name, value in entry.detail.items())
+    named = ("action", "object", "actor", "role", "address", "request_id", "hash")
+    facts = [(name, str(getattr(entry, name) or "")) for name in named]
+    return AuditLine(entry.at, shown.sentence, shown.tone, [*facts[:2], ("detail", detail), *facts[2:]])
 
 
 def _told_once(events: list[Event]) -> Iterator[tuple[Event, int]]:

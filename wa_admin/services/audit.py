@@ -109,6 +109,12 @@ def actions(workspace_id: int, *, all_of_it: bool = False) -> list[str]:
     return sorted(db.session.scalars(found))
 
 
+def actors(workspace_id: int, *, all_of_it: bool = False) -> list[str]:
+    """Who there is, by name."""
+    found = _of(workspace_id, all_of_it).with_only_columns(AuditEntry.actor).distinct()
+    return sorted(db.session.scalars(found))
+
+
 def export(
     workspace_id: int, *, all_of_it: bool = False, action: str | None = None, actor: str | None = None
 ) -> Iterator[str]:
