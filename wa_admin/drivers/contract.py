@@ -347,6 +347,10 @@ class Driver(ABC):
     def state(self, instance: str) -> State:
         """The live state."""
 
+    def states(self) -> Mapping[str, State] | None:
+        """The live states of all sessions in one call; None where the gateway's list cannot be believed."""
+        return None
+
     @abstractmethod
     def stop(self, instance: str) -> None:
         """Go offline and keep the login, where the gateway can; raises Unsupported otherwise."""

@@ -176,13 +176,12 @@ class Gowa(Driver):
             return
 
     def list(self) -> builtins.list[Remote]:
-        """Those whose id can be used in a path; one that some other client named otherwise cannot."""
+        return [Remote(name, state.number, state.profile_name) for name, state in self.states().items()]
+
+    def states(self) -> dict[str, State]:
+        """Of those whose id can be used in a path; one that some other client named otherwise cannot."""
         found = [(text_of(device, "id") or "", state_of(device)) for device in self._devices()]
-        return [
-            Remote(name, state.number, state.profile_name)
-            for name, state in found
-            if re.fullmatch(NAME, name)
-        ]
+        return {name: state for name, state in found if re.fullmatch(NAME, name)}
 
     def webhook(self, instance: str) -> Webhook | None:
         """Not enabled when it is signed with another key than our newest."""

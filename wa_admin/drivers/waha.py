@@ -190,12 +190,16 @@ class Waha(Driver):
         self._seen.pop(instance, None)
 
     def list(self) -> builtins.list[Remote]:
+        return [Remote(name, state.number, state.profile_name) for name, state in self.states().items()]
+
+    def states(self) -> dict[str, State]:
+        """Of all sessions, which WAHA's list tells as they are at this moment."""
         # without all=true it hides the stopped ones
         rows = self._http.call("GET", "/api/sessions", params={"all": "true"}, seconds=self.read_seconds)
         if not isinstance(rows, list):
             raise _strange()
-        states = [(text_of(row, "name"), state_of(row)) for row in map(_need_object, rows)]
-        return [Remote(name, state.number, state.profile_name) for name, state in states if name]
+        found = [(text_of(row, "name"), state_of(row)) for row in map(_need_object, rows)]
+        return {name: state for name, state in found if name}
 
     def webhook(self, instance: str) -> Webhook | None:
         """Ours among those of the session; not enabled when it is signed with another key than our newest."""

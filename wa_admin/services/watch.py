@@ -25,12 +25,11 @@ from ..drivers.contract import (
     State,
     TimedOut,
     Unreachable,
-    Unsupported,
 )
 from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
-from . import gateway_hooks, gateways, links, status, timeline
+from . import checkup, gateways, status, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +42,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 15 * 60.0
 
 def reconcile() -> None:
     """Ask every gateway for the live state of every active session, and mend a lost webhook."""
-    for gateway in db.session.scalars(select(Gateway).order_by(Gateway.id)).all():
-        _reconcile_gateway(gateway)
+    checkup.look(db.session.scalars(select(Gateway).order_by(Gateway.id)).all())
     _age(clock.now())
     look_for_silence(clock.now())
 
@@ -52,8 +50,8 @@ def reconcile() -> None:
 def look_for_lost_gateways() -> None:
     """Ask those that did not answer, so that nothing waits longer for one than it is away."""
     lost = select(Gateway).where(Gateway.failure.in_([Unreachable.code, TimedOut.code]))
-    for gateway in db.session.scalars(lost.order_by(Gateway.id)).all():
-        _reconcile_gateway(gateway)
+    if found := db.session.scalars(lost.order_by(Gateway.id)).all():
+        checkup.look(found)
 
 
 def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
@@ -63,7 +61,7 @@ def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
     try:
         state = gateways.driver(wa_session.gateway).state(wa_session.instance)
     except InstanceNotFound:
-        state = State(Status.DISCONNECTED, _lost(wa_session), "not found")
+        state = State(Status.DISCONNECTED, checkup.lost(wa_session.linked_at is not None), "not found")
     latency_ms = int(1000 * (time.monotonic() - began))
     now = clock.now()
     gateways.answered(wa_session.gateway_id, latency_ms, None, now)
@@ -128,62 +126,6 @@ def look_for_silence(now: datetime) -> None:
                 status.move(current, Status.CONNECTED, None, actor="check", now=now)
 
 
-def _reconcile_gateway(gateway: Gateway) -> None:
-    driver = gateways.driver(gateway)
-    try:
-        began = time.monotonic()
-        version = _twice(driver.version)
-        latency_ms = int(1000 * (time.monotonic() - began))
-        gateways.answered(gateway.id, latency_ms, version, clock.now(), driver.offers())
-        is_told = True
-        for wa_session in gateway_hooks.linked_ever(gateway.id):
-            is_told &= _check(driver, wa_session)
-        if is_told and "set_webhook" in driver.offers() and gateway.sealed_old_hook_secret:
-            gateway_hooks.forget_old_secret(gateway.id)
-    except (Unreachable, TimedOut, BadKey) as error:
-        gateways.failed(gateway.id, error, clock.now())
-    except GatewayError as error:
-        _log.warning("gateway %s: %s", gateway.id, error.code)
-
-
-def _check(driver: Driver, wa_session: WhatsAppSession) -> bool:
-    """Whether it certainly reports to where it should, if that can be set."""
-    try:
-        if not wa_session.is_active:
-            _keep_off(wa_session)
-            return True
-        if driver.tells_codes or not _is_linking(wa_session):
-            refresh(wa_session)
-        if "set_webhook" in driver.offers():
-            gateway_hooks.mend(driver, wa_session, actor="check")
-    except (Unreachable, TimedOut, BadKey):
-        raise
-    except GatewayError as error:
-        # one odd answer proves nothing; the age of the last good one goes on telling
-        _log.warning("session %s: %s: %s", wa_session.id, error.code, error.detail)
-        return False
-    return True
-
-
-def _keep_off(wa_session: WhatsAppSession) -> None:
-    """It was switched off while the gateway could not be told."""
-    if wa_session.status != Status.DISCONNECTED or wa_session.reason == Reason.GATEWAY_UNREACHABLE:
-        try:
-            links.disconnect(wa_session.workspace_id, wa_session.id, actor="check")
-        except gateways.GatewayRefused as refused:
-            if not isinstance(refused.error, Unsupported):
-                raise refused.error from refused
-            # it goes offline only by unlinking, so it stays there; from here nothing is sent
-            with writing():
-                current = db.session.get_one(WhatsAppSession, wa_session.id)
-                status.move(current, Status.DISCONNECTED, Reason.STOPPED, actor="check", now=clock.now())
-
-
-def _is_linking(wa_session: WhatsAppSession) -> bool:
-    is_under_way = wa_session.status in (Status.CONNECTING, Status.QR_PENDING)
-    return is_under_way and wa_session.linked_at is None
-
-
 def _poll(driver: Driver, wa_session: WhatsAppSession) -> None:
     id, rev = wa_session.id, wa_session.rev
     try:
@@ -207,20 +149,6 @@ def _proves_nothing(state: State) -> bool:
     or still that nobody is linked."""
     is_bare = state.status == Status.DISCONNECTED and state.reason is None
     return is_bare or (state.status == Status.QR_PENDING and state.reason is None)
-
-
-def _twice(ask: Callable[[], str]) -> str:
-    """A gateway that is just restarting deserves a second chance before it is called unreachable."""
-    try:
-        return ask()
-    except Unreachable:
-        time.sleep(1)
-        return ask()
-
-
-def _lost(wa_session: WhatsAppSession) -> str | None:
-    """The gateway does not know the session any more: its login is gone with it."""
-    return None if wa_session.linked_at is None else Reason.LOGGED_OUT
 
 
 def _checked(session_id: int, now: datetime) -> None:
