@@ -107,7 +107,9 @@ def index():
 def app():
     form, me = AppForm(), _me()
     offer = (
-        second_factor.offered(me, form.sealed.data) if request.method == "POST" else second_factor.offer(me)
+        second_factor.offered(me, form.sealed.data or "")
+        if request.method == "POST"
+        else second_factor.offer(me)
     )
     if form.validate_on_submit():
         with refusals_shown_in(form):
