@@ -44,7 +44,7 @@ class Caller:
     def _operation(self, method: str, path: str) -> dict[str, Any] | None:
         plain = path.partition("?")[0]
         fitting = [one for one, pattern in self.paths.items() if pattern.fullmatch(plain)]
-        fitting.sort(key=lambda one: "{" in one)  # what is written out goes before what has a parameter
+        fitting.sort(key=lambda one: ("{" in one, -len(one)))  # what is written out goes first
         found = self.document["paths"][fitting[0]].get(method.lower()) if fitting else None
         return found if found and "tags" in found else None
 

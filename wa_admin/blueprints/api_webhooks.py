@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
 
 from flask import Blueprint, g
 from flask_babel import lazy_gettext as _l
@@ -150,6 +150,6 @@ def resend(id):
     return calls.resend(g.caller.workspace_id, id)
 
 
-def _with_secret(subscription: Subscription, secret: str) -> dict[str, Any]:
+def _with_secret(subscription: Subscription, secret: str) -> SimpleNamespace:
     told = {column.name: getattr(subscription, column.name) for column in Subscription.__table__.columns}
-    return {**told, "secret": secret}
+    return SimpleNamespace(**told, secret=secret)

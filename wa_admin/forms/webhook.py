@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import SelectMultipleField, StringField
+from wtforms import SelectChoice, SelectMultipleField, StringField
 from wtforms.validators import InputRequired, Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -24,7 +24,7 @@ class Events(SelectMultipleField):
     option_widget = CheckboxInput()
 
     def __init__(self, label: Any, **more: Any) -> None:
-        super().__init__(label, choices=[(kind, TIDINGS[kind]) for kind in tidings.KINDS], **more)
+        super().__init__(label, choices=[SelectChoice(kind, TIDINGS[kind]) for kind in tidings.KINDS], **more)
 
     def pre_validate(self, form: Any) -> None:
         """A kind that is none is left out; `subscriptions` says so when nothing is left."""
