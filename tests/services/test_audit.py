@@ -45,8 +45,8 @@ def test_an_act_leaves_one_entry_with_who_did_what_to_whom(app):
 
 
 def test_what_a_page_did_is_kept_with_role_address_and_request(admin):
-    answer = admin.post("/settings/keys", data={"name": "orders-api", "scopes": ["send"], "sessions": "all"})
-    [entry] = entries("key_added")
+    answer = admin.post("/settings/account", data={"name": "Sari", "theme": "dark"})
+    [entry] = entries("user_edited")
     assert (entry.role, entry.address) == ("admin", "127.0.0.1")
     assert entry.request_id == answer.headers["X-Request-ID"]
 

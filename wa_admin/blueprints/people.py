@@ -13,7 +13,7 @@ from ..forms import refusals_shown_in
 from ..forms.people import ALL, SOME, AssignmentForm, InvitationForm, PersonForm, RoleForm
 from ..models import Role
 from ..permissions import Permission
-from ..services import invitations, roster, users
+from ..services import invitations, roster, second_factor, users
 from .access import proved, requires
 
 bp = Blueprint("people", __name__, url_prefix="/settings/people")
@@ -150,6 +150,8 @@ def _page(form: InvitationForm | None = None, **shown: Any):
         people=users.listed(workspace_id),
         assigned=users.assigned(workspace_id),
         last_seen=users.last_seen(workspace_id),
+        holders=second_factor.holders(workspace_id),
+        required=second_factor.is_required(workspace_id),
         invitations=invitations.listed(workspace_id),
         **{"added": None, "shown_password": "", "invited": None, "link": ""} | shown,
     )
@@ -168,6 +170,7 @@ def _person_page(
     return render_template(
         "settings/person.html",
         user=user,
+        has_factor=second_factor.of(id).are_there,
         form=form or RoleForm(sent=False, role=user.role.value),
         assignment_form=assignment_form or AssignmentForm(there, sent=False, sees=sees, sessions=own),
         opens_more=users.opens_more(user) and not current_user.is_owner,

@@ -14,7 +14,7 @@ from .. import clock
 from ..app import vault
 from ..crypto import WrongEncryptionKey, digest, same
 from ..extensions import db, writing
-from ..models import Membership, Passkey, RecoveryCode, Role, User, Workspace
+from ..models import Membership, Passkey, RecoveryCode, User, Workspace
 from ..refusal import Refusal
 from . import logins, throttle, timeline, users
 
@@ -207,6 +207,11 @@ def subject(user_id: int) -> str:
 # --- the workspace -------------------------------------------------------------------------------
 
 
+def is_required(workspace_id: int) -> bool:
+    """Whether the workspace asks everybody for a second factor."""
+    return db.session.get_one(Workspace, workspace_id).requires_second_factor
+
+
 def require(identity: logins.Identity, wanted: bool) -> None:
     """Whether everybody in the workspace needs a second factor. Raises NoneYet for somebody without."""
     with writing():
@@ -226,8 +231,10 @@ def reset(workspace_id: int, key: str | int, *, by: logins.Identity | None, acto
     """
     with writing():
         member = users.find(workspace_id, key)
-        if by is not None:
-            _check_reach(by, member)
+        if by is not None and member.user_id == by.user_id:
+            raise NeedsAnotherAdmin
+        if by is not None and not by.is_owner and users.opens_more(member):
+            raise NotYours
         gone = {"sealed_totp_secret": None, "totp_counter": None}
         db.session.execute(update(User).where(User.id == member.user_id).values(**gone))
         for table in (Passkey, RecoveryCode):
@@ -237,16 +244,6 @@ def reset(workspace_id: int, key: str | int, *, by: logins.Identity | None, acto
             None, "second_factor_reset", workspace_id=workspace_id, actor=actor, email=member.email
         )
     return member
-
-
-def _check_reach(by: logins.Identity, member: Membership) -> None:
-    if member.user_id == by.user_id:
-        raise NeedsAnotherAdmin
-    theirs = select(Membership.workspace_id).filter_by(user_id=member.user_id)
-    ours = select(Membership.workspace_id).filter_by(user_id=by.user_id, role=Role.ADMIN, is_active=True)
-    beyond = set(db.session.scalars(theirs)) - set(db.session.scalars(ours))
-    if not by.is_owner and (beyond or member.user.is_owner):
-        raise NotYours
 
 
 # --- steps ---------------------------------------------------------------------------------------
