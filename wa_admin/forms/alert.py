@@ -7,7 +7,7 @@ from datetime import time
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, Field, IntegerField, PasswordField, StringField, TimeField
+from wtforms import BooleanField, IntegerField, PasswordField, StringField, TimeField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from ..models import AlertChannel
