@@ -15,17 +15,21 @@ from wa_admin import clock, create_app
 from wa_admin.app import vault
 from wa_admin.extensions import db, writing
 from wa_admin.models import (
+    AlertChannel,
     Event,
     Gateway,
     LoginSession,
     Membership,
     Message,
     MessageStatus,
+    Notice,
+    NoticeStatus,
+    Outage,
     Reason,
     Status,
     WhatsAppSession,
 )
-from wa_admin.services import api_keys, gateways, sample
+from wa_admin.services import alerts, api_keys, gateways, sample
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
 UNTOUCHED: dict[str, Any] = {
@@ -112,6 +116,22 @@ def states() -> dict[str, dict[str, Any]]:
     }
 
 
+def _add_alerts(session_id: int) -> None:
+    """A channel that failed, one that is paused, and what they were told."""
+    night = alerts.Manner(quiet_from=22 * 60, quiet_until=7 * 60, time_zone="Asia/Jakarta")
+    channel = alerts.add(1, "On call", "tgram://123456789:abcdefg_hijklmnopqrstuv/12315544", night, actor="cli")
+    alerts.pause(1, alerts.add(1, "Sari", "ntfys://toko-sari", night, actor="cli").id, actor="cli")
+    outage = {"workspace_id": 1, "session_id": session_id, "reason": "logged_out", "began_at": ago(hours=5)}
+    with writing():
+        over = Outage(**outage, ended_at=ago(hours=4))
+        db.session.add_all([over, Outage(**outage)])
+        db.session.get_one(AlertChannel, channel.id).last_error = "rejected:403"
+        db.session.flush()
+        told = {"outage_id": over.id, "channel_id": channel.id, "next_at": ago(hours=5)}
+        db.session.add(Notice(**told, status=NoticeStatus.TOLD, told_at=ago(hours=5)))
+        db.session.add(Notice(**told, status=NoticeStatus.FAILED, is_end=True, error="rejected:403"))
+
+
 # what there is to look at beside the home page; {failed} stands for a message that has failed
 PAGES = {
     "messages": "/messages",
@@ -127,6 +147,11 @@ PAGES = {
     "account": "/settings/account",
     "keys": "/settings/keys",
     "revoke_key": "/settings/keys/1/revocation",
+    "alerts": "/settings/alerts",
+    "add_alert_channel": "/settings/alerts/new/email",
+    "edit_alert_channel": "/settings/alerts/1",
+    "remove_alert_channel": "/settings/alerts/1/removal",
+    "link_pass": "/sessions/1/link/pass",
     "people": "/settings/people",
     "person": "/settings/people/2",
     "password_again": "/confirm",
@@ -168,6 +193,7 @@ class Gallery:
         with self.app.app_context():
             sample.fill(db.session.get_one(WhatsAppSession, wa_session.id))
             api_keys.issue(1, "orders-api", actor="admin@example.com")
+            _add_alerts(wa_session.id)
         self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
         self.url = f"http://127.0.0.1:{self.panel.port}"
 
