@@ -32,7 +32,7 @@ def test_nothing_is_wrong_with(view, gallery, tour):
     tour.judge()
 
 
-@pytest.mark.parametrize("path", ["/login", "/setup?token=worn-out", "/nowhere"])
+@pytest.mark.parametrize("path", ["/login", "/setup?token=worn-out", "/nowhere", "/l/unknown"])
 def test_nothing_is_wrong_with_what_strangers_see(path, gallery, window):
     here = window(gallery.url)
     here.expect_complaints("404", "410", "status of 4")
