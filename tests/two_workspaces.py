@@ -6,10 +6,14 @@ number, this is one of theirs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
+from werkzeug.test import TestResponse
 
 from wa_admin import clock
 from wa_admin.extensions import Base, db, writing
@@ -36,6 +40,14 @@ from wa_admin.services import gateways
 THEIRS = 777
 # none of it may be in any answer; a number may be written with spaces and dashes
 MARKS = ("zebra", "89990001", "89990002")
+# a form or a call with all that any of them asks for; each takes what it knows
+FORM = {
+    "name": "Budi", "email": "budi@toko.id", "role": "operator", "sees": "some", "sessions": str(THEIRS),
+    "scopes": "look", "expires": "never", "recipient": "081234567890", "message": "Halo",
+    "session_id": str(THEIRS), "gateway_id": "1", "gateway": "1", "phone": "081234567890",
+}  # fmt: skip
+ENDS_THE_LOGIN = ("auth.logout",)
+NEEDED = {"/api/v1/sessions/move/": {"gateway": "bundled"}}
 
 
 def furnish_other_workspace() -> None:
@@ -132,6 +144,24 @@ def snapshot() -> dict[str, list[Any]]:
     return rows
 
 
+def routes(app: Flask) -> Iterator[tuple[str, str, str, bool]]:
+    """(method, endpoint, path, whether a number of theirs is in it) of all there are."""
+    for rule in app.url_map.iter_rules():
+        choices = {name: getattr(kind, "items", None) for name, kind in rule._converters.items()}
+        values = {name: sorted(some)[0] if some else str(THEIRS) for name, some in choices.items()}
+        asks = any(some is None for some in choices.values())
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            if rule.endpoint not in (*ENDS_THE_LOGIN, "static"):
+                yield method, rule.endpoint, rule.build(values, False)[1], asks
+
+
+def ask(client: FlaskClient, method: str, path: str, **more: Any) -> TestResponse:
+    if path.startswith("/api/"):
+        body = next((one for start, one in NEEDED.items() if path.startswith(start)), {})
+        return client.open(path, method=method, json=None if method == "GET" else body, **more)
+    return client.open(path, method=method, data=None if method == "GET" else FORM, **more)
+
+
 def _add(row: Any) -> None:
     db.session.add(row)
     db.session.flush()
@@ -172,5 +202,3 @@ def _message(same: dict[str, Any], now: Any) -> Message:
         error_detail="zebra says no",
         status_at=now,
     )
-
-

@@ -4,27 +4,15 @@ import json
 
 import pytest
 from sqlalchemy import update
-from two_workspaces import MARKS, THEIRS, furnish_other_workspace, snapshot
+from two_workspaces import MARKS, THEIRS, ask, furnish_other_workspace, routes, snapshot
 
 from wa_admin.extensions import db, writing
 from wa_admin.models import Role, User
 from wa_admin.services import api_keys, logins
 
-# a form or a call with all that any of them asks for; each takes what it knows
-FORM = {
-    "name": "Budi", "email": "budi@toko.id", "role": "operator", "sees": "some", "sessions": str(THEIRS),
-    "scopes": "look", "expires": "never", "recipient": "081234567890", "message": "Halo",
-    "session_id": str(THEIRS), "gateway_id": "1", "gateway": "1", "phone": "081234567890",
-}  # fmt: skip
-SEARCHED = {
-    "session_id": THEIRS, "session": THEIRS, "copy_of": THEIRS, "shown": THEIRS, "cursor": THEIRS + 5,
-    "status": "", "topic": "",
-}  # fmt: skip
-ENDS_THE_LOGIN = ("auth.logout",)
 # these show an owner every workspace, which is what they are for
 ONLY_FOR_OWNERS = ("workspaces.",)
 SAYS_THE_SAME = ("settings.end_login",)  # whether there was such a log-in or not
-NEEDED = {"/api/v1/sessions/move/": {"gateway": "bundled"}}
 LEADS_HOME = ("sessions.status", "sessions.link_panel")  # whose session is gone may have been deleted
 # named in the body or the query, where the number in the path does not say it
 NAMED = [
@@ -48,24 +36,6 @@ def neighbours(app, make_session, make_message):
     return app
 
 
-def routes(app):
-    """(method, endpoint, path, whether a number of theirs is in it) of all there are."""
-    for rule in app.url_map.iter_rules():
-        choices = {name: getattr(kind, "items", None) for name, kind in rule._converters.items()}
-        values = {name: sorted(some)[0] if some else str(THEIRS) for name, some in choices.items()}
-        asks = any(some is None for some in choices.values())
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
-            if rule.endpoint not in (*ENDS_THE_LOGIN, "static"):
-                yield method, rule.endpoint, rule.build(values, False)[1], asks
-
-
-def ask(client, method, path, **more):
-    if path.startswith("/api/"):
-        body = next((one for start, one in NEEDED.items() if path.startswith(start)), {})
-        return client.open(path, method=method, json=None if method == "GET" else body, **more)
-    return client.open(path, method=method, data=None if method == "GET" else FORM, **more)
-
-
 def leaks(response):
     told = response.get_data(as_text=True).lower() + str(response.headers).lower()
     squeezed = told.replace(" ", "").replace("-", "")
@@ -81,7 +51,9 @@ def test_no_route_knows_a_number_of_another_workspace(neighbours, signed_in, rol
         response = ask(signed_in(role), method, path)
         if leaks(response) or response.status_code == 500:
             wrong.append((method, path, response.status_code, leaks(response)))
-        is_theirs = asks and endpoint not in SAYS_THE_SAME and hasattr(neighbours.view_functions[endpoint], "needs")
+        is_theirs = (
+            asks and endpoint not in SAYS_THE_SAME and hasattr(neighbours.view_functions[endpoint], "needs")
+        )
         if is_theirs and neighbours.view_functions[endpoint].needs.permission is not None:
             met += 1
             home = endpoint in LEADS_HOME and response.location == "/"
@@ -102,7 +74,7 @@ def test_no_route_shows_an_owner_another_workspace_but_the_list_of_them(neighbou
 def test_no_call_knows_a_number_of_another_workspace(neighbours, client):
     headers = {"Authorization": "Bearer " + api_keys.issue(1, "orders-api", actor="cli")[1]}
     before = snapshot()
-    for method, endpoint, path, asks in routes(neighbours):
+    for method, _endpoint, path, asks in routes(neighbours):
         if path.startswith("/api/"):
             response = ask(client, method, path, headers=headers)
             assert not leaks(response), (method, path, leaks(response))

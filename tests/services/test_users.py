@@ -7,7 +7,7 @@ from sqlalchemy import select
 from wa_admin import passwords, plain
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, LoginSession, Role, SetupToken, User
-from wa_admin.services import logins, users
+from wa_admin.services import logins, roster, users, workspaces
 
 ANOTHER = "kopi susu di teras rumah"
 
@@ -245,3 +245,83 @@ def test_last_seen_names_who_is_logged_in(sari):
     logins.log_in("sari@toko.id", ANOTHER, address="::1", agent="")
     row = db.session.scalars(select(LoginSession).filter_by(user_id=sari.id)).one()
     assert users.last_seen(1) == {sari.id: row.seen_at}
+
+
+# --- more than one workspace, and only some of the sessions --------------------------------------
+
+
+@pytest.fixture
+def elsewhere(app):
+    """Another workspace, which Operator belongs to as well."""
+    made = workspaces.add("Toko Sari", actor="cli")
+    for email in ("operator@example.com", "admin@example.com"):
+        users.add_known(made.id, email, Role.ADMIN, actor="cli")
+    return made
+
+
+def test_an_admin_gets_no_hold_of_an_account_that_opens_another_workspace(elsewhere):
+    with pytest.raises(users.BelongsElsewhere):
+        users.reset_password(1, "operator@example.com", ANOTHER, by_owner=False, actor="cli")
+    assert logins.log_in("operator@example.com", PASSWORD, address="::1", agent="")
+
+
+def test_an_admin_gets_no_hold_of_an_owners_account(app):
+    with pytest.raises(users.BelongsElsewhere):
+        users.reset_password(1, "admin@example.com", ANOTHER, by_owner=False, actor="cli")
+
+
+def test_an_owner_may_reset_any_password(elsewhere):
+    users.reset_password(1, "operator@example.com", ANOTHER, by_owner=True, actor="cli")
+    assert logins.log_in("operator@example.com", ANOTHER, address="::1", agent="")
+
+
+def test_an_admin_may_reset_who_belongs_here_alone(app):
+    users.reset_password(1, "supervisor@example.com", ANOTHER, by_owner=False, actor="cli")
+    assert logins.log_in("supervisor@example.com", ANOTHER, address="::1", agent="")
+
+
+def test_who_is_kept_out_here_is_not_kept_out_elsewhere(elsewhere):
+    users.set_active(1, "operator@example.com", False, actor="cli")
+    token = logins.log_in("operator@example.com", PASSWORD, address="::1", agent="")
+    assert logins.identify(token).workspace_id == elsewhere.id
+
+
+def test_a_role_here_is_none_elsewhere(elsewhere):
+    assert users.find(1, "operator@example.com").role == Role.OPERATOR
+    assert users.find(elsewhere.id, "operator@example.com").role == Role.ADMIN
+
+
+def test_an_operator_is_given_sessions_and_gets_all_back(make_session):
+    one, _two = make_session("One"), make_session("Two")
+    users.assign(1, "operator@example.com", [one.id], actor="cli")
+    member = users.find(1, "operator@example.com")
+    assert not member.sees_all and users.assigned(1) == {member.id: {one.id: "One"}}
+    users.assign(1, "operator@example.com", None, actor="cli")
+    assert users.assigned(1) == {}
+
+
+def test_a_session_of_another_workspace_is_not_assigned(make_session, elsewhere):
+    theirs = make_session("Theirs", workspace_id=elsewhere.id, is_default=True)
+    with pytest.raises(roster.SessionNotFound):
+        users.assign(1, "operator@example.com", [theirs.id], actor="cli")
+    assert users.find(1, "operator@example.com").sees_all
+
+
+def test_assigned_here_changes_nothing_elsewhere(make_session, elsewhere):
+    users.set_role(elsewhere.id, "operator@example.com", Role.OPERATOR, actor="cli")
+    one, theirs = make_session("One"), make_session("Theirs", workspace_id=elsewhere.id, is_default=True)
+    users.assign(elsewhere.id, "operator@example.com", [theirs.id], actor="cli")
+    users.assign(1, "operator@example.com", [one.id], actor="cli")
+    users.assign(1, "operator@example.com", None, actor="cli")
+    assert list(users.assigned(elsewhere.id).values()) == [{theirs.id: "Theirs"}]
+
+
+def test_only_an_operator_is_limited(connected):
+    with pytest.raises(users.SeesAll):
+        users.assign(1, "supervisor@example.com", [connected.id], actor="cli")
+
+
+def test_another_role_sees_all_again(connected):
+    users.assign(1, "operator@example.com", [connected.id], actor="cli")
+    users.set_role(1, "operator@example.com", Role.SUPERVISOR, actor="cli")
+    assert users.find(1, "operator@example.com").sees_all
