@@ -16,6 +16,7 @@ from wa_admin.app import vault
 from wa_admin.extensions import db, writing
 from wa_admin.models import (
     AlertChannel,
+    Call,
     Event,
     Gateway,
     LoginSession,
@@ -29,7 +30,7 @@ from wa_admin.models import (
     Status,
     WhatsAppSession,
 )
-from wa_admin.services import alerts, api_keys, gateways, sample
+from wa_admin.services import alerts, api_keys, gateways, sample, subscriptions, tidings
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
 UNTOUCHED: dict[str, Any] = {
@@ -116,6 +117,24 @@ def states() -> dict[str, dict[str, Any]]:
     }
 
 
+def _tell_an_app() -> None:
+    """A webhook with calls in every state."""
+    webhook, _secret = subscriptions.add(
+        1, "orders-app", "https://93.184.216.34/", tidings.KINDS, actor="cli"
+    )
+    outcomes: list[dict[str, Any]] = [
+        {"status": "failed", "attempts": 10, "answer_status": 503, "next_at": None},
+        {"status": "waiting", "attempts": 3, "error": "timeout", "next_at": ahead(minutes=2)},
+        {"status": "delivered", "attempts": 1, "answer_status": 204, "delivered_at": ago(minutes=1)},
+        {"status": "waiting"},
+    ]
+    with writing():
+        for number, outcome in enumerate(outcomes):
+            values = {"uid": f"msg_{number:032x}", "kind": tidings.KINDS[number % 3], "payload": "{}"}
+            values |= {"created_at": ago(minutes=9 - number), "next_at": ahead(days=1)} | outcome
+            db.session.add(Call(subscription_id=webhook.id, **values))
+
+
 def _add_alerts(session_id: int) -> None:
     """A channel that failed, one that is paused, and what they were told."""
     night = alerts.Manner(quiet_from=22 * 60, quiet_until=7 * 60, time_zone="Asia/Jakarta")
@@ -154,6 +173,11 @@ PAGES = {
     "link_pass": "/sessions/1/link/pass",
     "people": "/settings/people",
     "person": "/settings/people/2",
+    "webhooks": "/settings/webhooks",
+    "webhook": "/settings/webhooks/1",
+    "webhook_edit": "/settings/webhooks/1/edit",
+    "webhook_rotation": "/settings/webhooks/1/rotation",
+    "webhook_removal": "/settings/webhooks/1/removal",
     "password_again": "/confirm",
     "edit_session": "/sessions/1/edit",
     "add_session": "/sessions/new",
@@ -194,6 +218,7 @@ class Gallery:
             sample.fill(db.session.get_one(WhatsAppSession, wa_session.id))
             api_keys.issue(1, "orders-api", actor="admin@example.com")
             _add_alerts(wa_session.id)
+            _tell_an_app()
         self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
         self.url = f"http://127.0.0.1:{self.panel.port}"
 

@@ -48,6 +48,8 @@ def test_everything_has_a_default(load):
         ("WA_DEFAULT_REGION", "Indonesia"),
         ("WA_ENGINE", "baileys"),
         ("WA_LOG_FORMAT", "xml"),
+        ("WA_WEBHOOK_ALLOW_CIDRS", "localhost"),
+        ("WA_WEBHOOK_ALLOW_CIDRS", "127.0.0.1/8"),
         ("WA_GATEWAY_KIND", "signal"),
         ("WA_GATEWAY_URL", "ftp://gateway"),
         ("WA_GATEWAY_URL", "https://user:secret@gateway"),
