@@ -68,8 +68,9 @@ def version(seen: Glance) -> str:
     return seen.version(is_slow(seen))
 
 
-def panel(seen: Glance, by: str) -> dict[str, Any]:
-    """What templates/sessions/_panel.html needs; `by` is qr or phone, how the person wants to link."""
+def panel(seen: Glance, by: str, picture_at: str = "") -> dict[str, Any]:
+    """What templates/sessions/_panel.html needs; `by` is qr or phone, how the person wants to link.
+    `picture_at` is where a code that came as a picture is served, if not to people with an account."""
     look = seen.wa_session.look
     code = links.qr_of(seen.wa_session)
     return {
@@ -77,7 +78,7 @@ def panel(seen: Glance, by: str) -> dict[str, Any]:
         "shown": words.look_words(seen.wa_session),
         "code": code,
         "codes": CODES,
-        "picture": _picture(seen),
+        "picture": _picture(seen, picture_at),
         "by": by,
         "is_slow": is_slow(seen),
         "version": panel_version(seen),
@@ -110,7 +111,7 @@ def is_slow(seen: Glance) -> bool:
     return seen.wa_session.look == Look.STARTING and seen.seen_at - seen.wa_session.status_at > SLOW_AFTER
 
 
-def _picture(seen: Glance) -> Markup | None:
+def _picture(seen: Glance, picture_at: str = "") -> Markup | None:
     """The code drawn; its label is the same for its whole life, so that it is drawn once."""
     code = links.qr_of(seen.wa_session)
     if code is None or not (code.code or code.image):
@@ -119,8 +120,8 @@ def _picture(seen: Glance) -> Markup | None:
     if code.code:
         return qr.svg(code.code, label)
     which = f"{code.sequence}.{int(code.expires_at.timestamp())}"
-    address = f"/sessions/{seen.wa_session.id}/link/picture?v={which}"
-    return Markup('<img class="qr-code" src="{}" alt="{}">').format(address, label)
+    address = picture_at or f"/sessions/{seen.wa_session.id}/link/picture"
+    return Markup('<img class="qr-code" src="{}?v={}" alt="{}">').format(address, which, label)
 
 
 @dataclass(frozen=True)

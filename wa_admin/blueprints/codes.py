@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, abort, g
 
+from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..services import links, roster
 from .access import requires
@@ -12,8 +13,12 @@ bp = Blueprint("codes", __name__)
 @bp.get("/sessions/<int:id>/link/picture")
 @requires(Permission.LINK)
 def show(id):
-    waiting = links.qr_of(roster.find(g.caller.workspace_id, id))
+    return picture_of(roster.find(g.caller.workspace_id, id))
+
+
+def picture_of(wa_session: WhatsAppSession) -> Response:
+    """The code that waits for the phone. Whoever has it can link, so it is kept nowhere."""
+    waiting = links.qr_of(wa_session)
     if waiting is None or waiting.image_type is None:
         abort(404)
-    # whoever has it can link: it is kept nowhere, and a page of its own loads nothing
     return Response(waiting.image, mimetype=waiting.image_type, headers={"Cache-Control": "no-store"})

@@ -12,6 +12,7 @@ from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import glance, link_passes, roster, stats
+from . import codes
 from .access import public, requires
 
 bp = Blueprint("link_pass", __name__)
@@ -59,6 +60,12 @@ def show(token):
 @public
 def panel(token):
     return _guarded(lambda: _panel(token))
+
+
+@bp.get("/l/<token>/picture")
+@public
+def picture(token):
+    return _guarded(lambda: codes.picture_of(link_passes.visit(token, address=_address()).wa_session))
 
 
 @bp.post("/l/<token>/code")
@@ -122,7 +129,8 @@ def _started(token: str, act, by: str = ""):
 def _context(token: str, by: str) -> dict[str, Any]:
     wa_session = link_passes.visit(token, address=_address()).wa_session
     seen = _seen(wa_session)
-    return pulse.panel(seen, by) | {"token": token, "seen": seen, "scene": pulse.scene(seen)}
+    drawn = pulse.panel(seen, by, picture_at=url_for(".picture", token=token))
+    return drawn | {"token": token, "seen": seen, "scene": pulse.scene(seen)}
 
 
 def _seen(wa_session: WhatsAppSession) -> glance.Glance:

@@ -207,7 +207,12 @@ def new():
     form = SessionForm()
     if form.validate_on_submit():
         with refusals_shown_in(form):
-            added = sessions.create(g.caller.workspace_id, **form.values(), actor=g.caller.actor)
+            added = sessions.create(
+                g.caller.workspace_id,
+                **form.values(),
+                gateway=form.gateway.data or None,
+                actor=g.caller.actor,
+            )
             return link(added.id) if "link" in request.form else redirect(url_for(".home"), 303)
     return render_template("sessions/form.html", form=form, wa_session=None), 422 if form.errors else 200
 

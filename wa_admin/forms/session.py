@@ -4,11 +4,12 @@ from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, StringField, TextAreaField
+from wtforms import BooleanField, SelectChoice, SelectField, StringField, TextAreaField
 from wtforms.validators import InputRequired, Length
 
 from .. import phone
 from ..models import WhatsAppSession
+from ..services import gateways
 from ..services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
 
 
@@ -24,6 +25,7 @@ class SessionForm(FlaskForm):
     session_id = StringField(_l("Session ID"), [Length(max=64)])
     description = TextAreaField(_l("Description"), [Length(max=DESCRIPTION_LENGTH)])
     is_active = BooleanField(_l("Use this session"), default=True)
+    gateway = SelectField(_l("Gateway"), choices=lambda: _gateways(), validate_choice=False)
 
     @staticmethod
     def of(wa_session: WhatsAppSession) -> dict[str, Any]:
@@ -44,3 +46,7 @@ class SessionForm(FlaskForm):
             "description": self.description.data or "",
             "is_active": bool(self.is_active.data),
         }
+
+
+def _gateways() -> list[SelectChoice]:
+    return [SelectChoice(one.name, one.name) for one in gateways.listed()]
