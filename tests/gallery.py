@@ -30,7 +30,7 @@ from wa_admin.models import (
     Status,
     WhatsAppSession,
 )
-from wa_admin.services import alerts, api_keys, gateways, sample, subscriptions, tidings
+from wa_admin.services import alerts, api_keys, gateway_settings, gateways, sample, subscriptions, tidings
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
 UNTOUCHED: dict[str, Any] = {
@@ -138,7 +138,9 @@ def _tell_an_app() -> None:
 def _add_alerts(session_id: int) -> None:
     """A channel that failed, one that is paused, and what they were told."""
     night = alerts.Manner(quiet_from=22 * 60, quiet_until=7 * 60, time_zone="Asia/Jakarta")
-    channel = alerts.add(1, "On call", "tgram://123456789:abcdefg_hijklmnopqrstuv/12315544", night, actor="cli")
+    channel = alerts.add(
+        1, "On call", "tgram://123456789:abcdefg_hijklmnopqrstuv/12315544", night, actor="cli"
+    )
     alerts.pause(1, alerts.add(1, "Sari", "ntfys://toko-sari", night, actor="cli").id, actor="cli")
     outage = {"workspace_id": 1, "session_id": session_id, "reason": "logged_out", "began_at": ago(hours=5)}
     with writing():
@@ -166,6 +168,16 @@ PAGES = {
     "account": "/settings/account",
     "keys": "/settings/keys",
     "revoke_key": "/settings/keys/1/revocation",
+    "gateways": "/settings/gateways",
+    "gateway": "/settings/gateways/2",
+    "gateway_kinds": "/settings/gateways/new",
+    "add_gateway": "/settings/gateways/new/waha",
+    "add_gateway_of_urls": "/settings/gateways/new/webhook",
+    "edit_gateway": "/settings/gateways/2/edit",
+    "gateway_key": "/settings/gateways/2/key",
+    "gateway_secret": "/settings/gateways/2/webhooks/secret",
+    "remove_gateway": "/settings/gateways/2/removal",
+    "move_session": "/sessions/1/gateway",
     "alerts": "/settings/alerts",
     "add_alert_channel": "/settings/alerts/new/email",
     "edit_alert_channel": "/settings/alerts/1",
@@ -212,6 +224,7 @@ class Gallery:
         self.app = create_app({"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"})
         with self.app.app_context():
             gateways.ensure()
+            gateway_settings.add(1, kind="waha", name="WAHA", base_url="https://93.184.216.34", actor="cli")
             wa_session = sample.session(1, actor="cli")
         self.show("connected")
         with self.app.app_context():
