@@ -144,11 +144,11 @@ def snapshot() -> dict[str, list[Any]]:
     return rows
 
 
-def routes(app: Flask) -> Iterator[tuple[str, str, str, bool]]:
+def routes(app: Flask, number: int = THEIRS) -> Iterator[tuple[str, str, str, bool]]:
     """(method, endpoint, path, whether a number of theirs is in it) of all there are."""
     for rule in app.url_map.iter_rules():
         choices = {name: getattr(kind, "items", None) for name, kind in rule._converters.items()}
-        values = {name: sorted(some)[0] if some else str(THEIRS) for name, some in choices.items()}
+        values = {name: sorted(some)[0] if some else str(number) for name, some in choices.items()}
         asks = any(some is None for some in choices.values())
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
             if rule.endpoint not in (*ENDS_THE_LOGIN, "static"):
