@@ -112,7 +112,7 @@ def test_at_the_limit_nothing_can_be_added_and_the_page_says_why(admin, three, l
     limit(3)
     page = home(admin)
     button = page.one("button", class_="is-primary")
-    assert "disabled" in button and "raise WA_MAX_SESSIONS" in page.one("p", id="no-more").text
+    assert "disabled" in button and "raise WA_MAX_SESSIONS" in page.one("div", id="no-more").text
 
 
 def test_a_lowered_limit_changes_nothing_and_says_so(admin, three, limit):

@@ -12,7 +12,7 @@ from ..forms.session import SessionForm
 from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import board, glance, lineup, links, roster, sessions, spread, stats, timeline
+from ..services import board, glance, lineup, links, roster, sessions, stats, timeline
 from .access import page_before, proved, requires
 
 bp = Blueprint("sessions", __name__)
@@ -262,15 +262,6 @@ def cleanup():
             return redirect(url_for(".home"), 303)
         error = _("This is not their number. Nothing was removed.")
     return render_template("sessions/cleanup.html", plan=plan, error=error), 422 if error else 200
-
-
-@bp.route("/settings/spread", methods=["GET", "POST"])
-@requires(Permission.MANAGE)
-def spreading():
-    if request.method == "POST":
-        spread.switch(g.caller.workspace_id, request.form.get("on") == "1", actor=g.caller.actor)
-        return redirect(url_for(".spreading"), 303)
-    return render_template("settings/spread.html", is_on=spread.is_on(g.caller.workspace_id))
 
 
 # --- answers -------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ..forms.account import PasswordForm, ProfileForm
 from ..forms.people import KeyForm
 from ..permissions import Permission
 from ..services import api_keys, logins, roster, second_factor, users
+from ..services import spread as spreading
 from .access import proved, requires
 
 bp = Blueprint("settings", __name__, url_prefix="/settings")
@@ -111,6 +112,15 @@ def revoke_key(id):
         return render_template("settings/revoke_key.html", key=key)
     key = api_keys.revoke(current_user.workspace_id, id, actor=current_user.email)
     return _done(_("The key %(name)s no longer works.", name=key.name), ".keys")
+
+
+@bp.route("/spread", methods=["GET", "POST"])
+@requires(Permission.MANAGE)
+def spread():
+    if request.method == "POST":
+        spreading.switch(current_user.workspace_id, request.form.get("on") == "1", actor=current_user.email)
+        return redirect(url_for(".spread"), 303)
+    return render_template("settings/spread.html", is_on=spreading.is_on(current_user.workspace_id))
 
 
 def _account_page(form: ProfileForm, password_form: PasswordForm):

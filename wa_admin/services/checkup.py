@@ -52,7 +52,7 @@ class Visit:
     driver: Driver
     lost: GatewayError | None = None
     is_there: bool | None = None  # in spite of a session that was silent
-    hooks_left: int = 0  # webhooks that are not known to be in order
+    hooks_left: int | None = None  # webhooks that are not known to be in order, where they can be set
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def is_lost(self) -> bool:
@@ -111,7 +111,7 @@ def look(found: Iterable[Gateway]) -> None:
     for visit in visits:
         if visit.lost is not None:
             gateways.failed(visit.gateway.id, visit.lost, clock.now())
-        elif visit.gateway.sealed_old_hook_secret and not visit.hooks_left:
+        elif visit.gateway.sealed_old_hook_secret and visit.hooks_left == 0:
             gateway_hooks.forget_old_secret(visit.gateway.id)
 
 
@@ -144,7 +144,8 @@ def _questions(visit: Visit, told: Greeting) -> list[Question]:
     gateways.answered(visit.gateway.id, told.latency_ms, told.version, now, visit.driver.offers())
     sessions = gateway_hooks.linked_ever(visit.gateway.id)
     hooked = _whose_hooks(visit, sessions, now)
-    visit.hooks_left = sum(one.is_active for one in sessions)
+    if "set_webhook" in visit.driver.offers():
+        visit.hooks_left = sum(one.is_active for one in sessions)
     known: list[Answer] = []
     questions: list[Question] = []
     for wa_session in sessions:
@@ -212,8 +213,8 @@ def _ask(question: Question) -> Answer:
                 state = _state(driver, question)
             installed = driver.webhook(question.instance) if question.wants_hook else None
             return Answer(question, state, installed, has_hook=question.wants_hook)
-    except InstanceNotFound:  # so it has no webhook either
-        return Answer(question, state)
+    except InstanceNotFound:
+        return Answer(question, state, has_hook=question.wants_hook)
     except GatewayError as error:
         # one odd answer proves nothing; the age of the last good one goes on telling
         _log.warning("session %s: %s: %s", question.id, error.code, error.detail)
@@ -269,7 +270,7 @@ def _mend(answer: Answer) -> None:
         except GatewayError as error:
             _log.warning("session %s: %s: %s", wa_session.id, error.code, error.detail)
             return
-    visit.hooks_left -= 1
+    visit.hooks_left = (visit.hooks_left or 0) - 1
 
 
 def _keep_off(visit: Visit, wa_session: WhatsAppSession) -> None:
