@@ -224,6 +224,12 @@ def gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield gallery
 
 
+@pytest.fixture(scope="session")
+def own_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Gallery]:
+    """Makes one that nobody else looks at."""
+    return lambda: Gallery(_copy(migrated, tmp_path_factory))
+
+
 @pytest.fixture
 def bare_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     """Before there is anything."""
