@@ -1,5 +1,9 @@
 """Where apps may be told, and who says so."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from wa_admin import clock
@@ -155,3 +159,15 @@ def test_a_paused_one_cannot_be_tested(add):
     subscriptions.pause(1, added.id, actor="cli")
     with pytest.raises(subscriptions.Paused):
         subscriptions.test(1, added.id)
+
+
+def test_a_panel_that_nobody_asked_for_webhooks_loads_nothing_for_them(tmp_path):
+    code = (
+        "import sys; from wa_admin import create_app, scheduler; create_app()\n"
+        "print([m for m in ('standardwebhooks', 'wa_admin.drivers.outbound') if m in sys.modules])"
+    )
+    environ = os.environ | {"WA_DATA_DIR": str(tmp_path)}
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True
+    )
+    assert told.stdout == "[]\n"
