@@ -75,7 +75,10 @@ class EmailForm(ChannelForm):
     host = StringField(_l("Mail server"), needed())
     port = IntegerField(
         _l("Port"),
-        [NumberRange(1, 65535, message=_l("A port is a number from 1 to 65535."))],
+        [
+            InputRequired(_l("A port is a number from 1 to 65535.")),
+            NumberRange(1, 65535, message=_l("A port is a number from 1 to 65535.")),
+        ],
         default=587,
     )
     secure = Choice(
