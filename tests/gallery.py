@@ -27,10 +27,21 @@ from wa_admin.models import (
     NoticeStatus,
     Outage,
     Reason,
+    Role,
     Status,
     WhatsAppSession,
 )
-from wa_admin.services import alerts, api_keys, gateway_settings, gateways, sample, subscriptions, tidings
+from wa_admin.services import (
+    alerts,
+    api_keys,
+    gateway_settings,
+    gateways,
+    invitations,
+    sample,
+    subscriptions,
+    tidings,
+    users,
+)
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
 UNTOUCHED: dict[str, Any] = {
@@ -189,6 +200,11 @@ PAGES = {
     "link_pass": "/sessions/1/link/pass",
     "people": "/settings/people",
     "person": "/settings/people/2",
+    "person_of_some_sessions": "/settings/people/3",
+    "add_person": "/settings/people/new",
+    "workspaces": "/settings/workspaces",
+    "workspace": "/settings/workspaces/1",
+    "remove_workspace": "/settings/workspaces/1/removal",
     "webhooks": "/settings/webhooks",
     "webhook": "/settings/webhooks/1",
     "webhook_edit": "/settings/webhooks/1/edit",
@@ -234,6 +250,8 @@ class Gallery:
         with self.app.app_context():
             sample.fill(db.session.get_one(WhatsAppSession, wa_session.id))
             api_keys.issue(1, "orders-api", actor="admin@example.com")
+            users.assign(1, "operator@example.com", [wa_session.id], actor="admin@example.com")
+            invitations.issue(1, "dewi@toko.id", Role.OPERATOR, actor="admin@example.com")
             _add_alerts(wa_session.id)
             _tell_an_app()
         self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
