@@ -6,6 +6,7 @@ from documented import error
 from wa_admin import clock
 from wa_admin.app import vault
 from wa_admin.models import Role, Status, WhatsAppSession
+from wa_admin.services import gateway_settings
 
 API = "/api/v1/sessions"
 FIELDS = {
@@ -191,8 +192,25 @@ def test_force_is_true_or_false(api, connected, query):
     assert WhatsAppSession.count(1) == 1
 
 
-def test_sync_says_that_it_is_not_offered(api):
-    assert error(api.post(f"{API}/sync/"))[:2] == (501, "unsupported")
+def test_sync_adopts_what_the_gateway_has(stub, api):
+    row = {"name": "Totale Bot", "ownerJid": None, "profileName": None, "connectionStatus": "open"}
+    stub.script["fetchInstances"] = lambda _: (200, [row])
+    first, again = data(api.post(f"{API}/sync/")), data(api.post(f"{API}/sync/"))
+    assert [one["instance_name"] for one in first["synced"]] == ["Totale Bot"]
+    assert [one["session_id"] for one in again["existing"]] == ["totale_bot"]
+    assert (again["synced"], again["skipped"]) == ([], [])
+
+
+def test_a_session_moves_only_to_a_gateway_that_is_there(api, connected):
+    assert error(api.post(f"{API}/move/1/", {"gateway": "nope"})) == (400, "unknown_gateway", "gateway")
+
+
+def test_a_session_that_moves_keeps_its_id_and_says_what_stays_behind(api, connected):
+    how = {"base_url": "https://93.184.216.34", "key": "k" * 20}
+    gateway_settings.add(1, kind="waha", name="office", **how, actor="cli")
+    moved = data(api.post(f"{API}/move/1/", {"gateway": "office"}))
+    assert (moved["session"]["id"], moved["session"]["reason"]) == (1, "never_linked")
+    assert moved["left_behind"] == "gateway_unreachable"
 
 
 def test_an_act_takes_no_fields_that_it_does_not_know(api, connected):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from wa_admin.drivers import DRIVERS, make
@@ -346,3 +348,11 @@ def test_a_webhook_that_is_none_is_a_bad_answer(gateway, body):
     driver, _ = gateway()
     with pytest.raises(BadAnswer):
         driver.read_events({}, body)
+
+
+def test_the_readme_says_what_each_gateway_can():
+    names = ["bundled", "evolution", "waha", "gowa", "wa_gateway", "wwebjs", "webhook"]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = readme.partition("## Gateways")[2].partition("| QR code")[2].splitlines()[: len(CAPABILITIES)]
+    told = [[cell.strip() == "yes" for cell in row.split("|")[-8:-1]] for row in rows]
+    assert [[ability in DRIVERS[name].capabilities for name in names] for ability in CAPABILITIES] == told

@@ -155,7 +155,8 @@ class _Document:
             told["description"] = described.description
         if method not in QUERY_METHODS and described.takes != "Nothing":
             content = {"application/json": {"schema": self._reference(described.takes)}}
-            told["requestBody"] = {"required": described.takes != "LinkCall", "content": content}
+            is_needed = described.takes not in ("LinkCall", "SyncCall")
+            told["requestBody"] = {"required": is_needed, "content": content}
         return told
 
     def _parameters(self, rule: Rule, method: str, described: Operation) -> list[Any]:

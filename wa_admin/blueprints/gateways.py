@@ -184,13 +184,16 @@ def _page(id: int, **more):
 
 
 def _form_page(form: GatewayForm, kind: str, gateway=None):
+    urls = urls_of(form) if kind == service.OF_URLS else []
+    for needed in [form.base_url] if not urls else urls[:-1] if gateway is None else []:
+        needed.flags.required = True
     page = render_template(
         "gateways/form.html",
         form=form,
         kind=kind,
         gateway=gateway,
         is_fixed=gateway is not None and gateway_settings.is_of_settings(gateway),
-        urls=urls_of(form) if kind == service.OF_URLS else [],
+        urls=urls,
         key_hint=KEYS.get(kind, ""),
         example=ADDRESS.get(kind, ""),
     )

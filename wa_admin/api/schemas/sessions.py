@@ -47,14 +47,19 @@ class NewSessionSchema(Call):
 
 
 class MoveCallSchema(Call):
-    gateway = Text(longest=80, required=True, metadata={"description": _l("The gateway's name.")})
+    gateway = Text(
+        longest=80, required=True, metadata={"description": _l("The gateway's name."), "example": "office"}
+    )
 
 
 class SyncCallSchema(Call):
     gateway = Text(
         longest=80,
         allow_none=True,
-        metadata={"description": _l("The gateway's name; all of them when none is given.")},
+        metadata={
+            "description": _l("The gateway's name; all of them when none is given."),
+            "example": "office",
+        },
     )
 
 
