@@ -20,7 +20,7 @@ from ..app import settings, vault
 from ..extensions import db, writing
 from ..models import AlertChannel, Notice, NoticeStatus, Outage, WhatsAppSession
 from ..teller import Errand, Outcome
-from . import alert_texts, timeline
+from . import alert_texts, crash_points, timeline
 
 MOST_ATTEMPTS = 8
 FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=30), timedelta(hours=1)
@@ -44,6 +44,7 @@ def tell(now: datetime | None = None) -> int:
     with ThreadPoolExecutor(AT_ONCE) as threads:
         outcomes = threads.map(teller.run, [batch.errand for batch in batches])
         for batch, outcome in zip(batches, outcomes, strict=True):
+            crash_points.reach("before_notice_result")
             _record(batch.channel_id, batch.notices, outcome)
     return len(batches)
 
