@@ -12,6 +12,7 @@ from wa_admin.callers import Callers
 from wa_admin.drivers.outbound import Outbound
 from wa_admin.extensions import db, writing
 from wa_admin.models import Call, CallStatus, Event, Subscription
+from wa_admin.scheduler import Leader
 from wa_admin.services import calls, subscriptions, tidings
 
 
@@ -276,6 +277,14 @@ def test_two_schedulers_that_race_make_each_call_once(subscription, receiver, ap
     for callers in both:
         callers.close()
     assert (len(receiver.ids), set(receiver.ids)) == (30, told)
+
+
+def test_the_scheduler_makes_the_calls(subscription, receiver, app):
+    leader, call = Leader(app), event(subscription)
+    leader.start([])
+    assert until(lambda: now(call).status == CallStatus.DELIVERED)
+    leader.stop()
+    assert receiver.ids == [call.uid]
 
 
 def test_a_paused_one_is_not_called_and_goes_on_after(subscription, receiver, callers):
