@@ -310,7 +310,7 @@ SCOPES = {
     "look": _("see sessions and messages"),
     "send": _("send messages"),
     "link": _("link, connect and disconnect"),
-    "manage": _("add, change and delete sessions"),
+    "manage": _("manage sessions and webhooks"),
 }
 
 # outgoing webhooks: kinds of events, what becomes of a call, and why one failed
