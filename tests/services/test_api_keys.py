@@ -3,10 +3,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from wa_admin import plain
+from wa_admin import clock, plain
 from wa_admin.extensions import db, writing
 from wa_admin.models import ApiKey, Event
-from wa_admin.services import api_keys
+from wa_admin.permissions import KEY_SCOPES, Permission
+from wa_admin.services import api_keys, roster
 
 
 @pytest.fixture
@@ -92,3 +93,55 @@ def test_adding_and_revoking_are_lines_of_the_timeline(issued):
         ("key_revoked", {"name": "orders-api"}),
         ("key_added", {"name": "orders-api"}),
     ]
+
+
+# --- what a key is limited to --------------------------------------------------------------------
+
+
+def test_a_key_may_everything_unless_told_otherwise(app):
+    _key, raw = api_keys.issue(1, "a", actor="cli")
+    assert api_keys.check(raw).scopes == set(KEY_SCOPES) and api_keys.check(raw).sees_all
+
+
+@pytest.mark.parametrize("scopes", [[], [Permission.OWN], [Permission.PAUSE, Permission.LOOK]])
+def test_only_scopes_that_there_are(app, scopes):
+    with pytest.raises(api_keys.UnfitScopes):
+        api_keys.issue(1, "a", scopes=scopes, actor="cli")
+
+
+def test_a_key_that_manages_is_for_all_sessions(connected):
+    with pytest.raises(api_keys.UnfitScopes):
+        api_keys.issue(1, "a", session_ids=[connected.id], actor="cli")
+
+
+def test_no_session_is_not_all_sessions(app):
+    with pytest.raises(api_keys.UnfitScopes):
+        api_keys.issue(1, "a", scopes=[Permission.LOOK], session_ids=[], actor="cli")
+
+
+def test_a_session_that_is_not_there_makes_no_key(app):
+    with pytest.raises(roster.SessionNotFound):
+        api_keys.issue(1, "a", scopes=[Permission.LOOK], session_ids=[9], actor="cli")
+    assert api_keys.listed(1) == []
+
+
+def test_a_key_ends_by_itself_and_makes_room(app):
+    _key, raw = api_keys.issue(1, "a", expires_at=clock.now() + timedelta(seconds=60), actor="cli")
+    assert api_keys.check(raw)
+    with writing():
+        db.session.query(ApiKey).update({"expires_at": clock.now() - timedelta(seconds=1)})
+    with pytest.raises(api_keys.BadKey):
+        api_keys.check(raw)
+    assert api_keys.check(api_keys.issue(1, "a", actor="cli")[1])
+
+
+def test_a_key_does_not_begin_expired(app):
+    with pytest.raises(api_keys.UnfitScopes):
+        api_keys.issue(1, "a", expires_at=clock.now(), actor="cli")
+
+
+def test_a_key_of_a_session_that_is_gone_sees_nothing(connected):
+    _key, raw = api_keys.issue(1, "a", scopes=[Permission.LOOK], session_ids=[connected.id], actor="cli")
+    with writing():
+        db.session.delete(roster.find(1, connected.id))
+    assert not api_keys.check(raw).sees_all

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .terminal import as_json, in_panel, print_json, workspace_id
+from .terminal import as_json, in_workspace, print_json, workspace_id
 
 if TYPE_CHECKING:
     from ..models import Gateway, WhatsAppSession
@@ -36,7 +36,7 @@ class Finding:
 @click.option("--trial", is_flag=True, help="With --gateway: make a session there, and delete it again.")
 @as_json
 @click.pass_context
-@in_panel
+@in_workspace
 def doctor(ctx: click.Context, gateway_name: str | None, trial: bool, as_json: bool) -> None:
     """Check settings, database, gateway, webhook, engine, disk and clock; or one gateway closely.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .terminal import ACTOR, as_json, confirm, in_panel, print_json, table, workspace_id, yes
+from .terminal import ACTOR, as_json, confirm, in_workspace, print_json, table, workspace_id, yes
 
 
 @click.group()
@@ -16,7 +16,7 @@ def webhooks() -> None:
 
 @webhooks.command("list")
 @as_json
-@in_panel
+@in_workspace
 def list_webhooks(as_json: bool) -> None:
     """All of them, the oldest first."""
     from ..services import calls, subscriptions
@@ -43,7 +43,7 @@ def list_webhooks(as_json: bool) -> None:
     help="Only this kind; may be given several times. All of them otherwise.",
 )
 @as_json
-@in_panel
+@in_workspace
 def add(name: str, url: str, events: tuple[str, ...], as_json: bool) -> None:
     """Tell the app at URL what happens, and show the secret that its calls are signed with, once."""
     from ..services import subscriptions, tidings
@@ -60,7 +60,7 @@ def add(name: str, url: str, events: tuple[str, ...], as_json: bool) -> None:
 
 @webhooks.command()
 @click.argument("name")
-@in_panel
+@in_workspace
 def test(name: str) -> None:
     """Send a test event now, and say how the app called NAME answered."""
     from ..app import settings
@@ -80,7 +80,7 @@ def test(name: str) -> None:
 
 @webhooks.command()
 @click.argument("name")
-@in_panel
+@in_workspace
 def rotate(name: str) -> None:
     """Make a new secret and show it, once; the old one signs beside it for a day."""
     from ..services import subscriptions
@@ -91,7 +91,7 @@ def rotate(name: str) -> None:
 
 @webhooks.command()
 @click.argument("name")
-@in_panel
+@in_workspace
 def resend(name: str) -> None:
     """Make all failed calls to the app called NAME again."""
     from ..services import calls
@@ -102,7 +102,7 @@ def resend(name: str) -> None:
 @webhooks.command()
 @click.argument("name")
 @yes
-@in_panel
+@in_workspace
 def remove(name: str, yes: bool) -> None:
     """Tell the app called NAME nothing more."""
     from ..services import subscriptions
