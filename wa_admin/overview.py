@@ -10,17 +10,23 @@ from zlib import crc32
 
 from flask import Response, current_app
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 
-from . import hx, plain, pulse, words
+from . import hx, plain, words
 from .app import settings
 from .models import Look
 from .permissions import Permission
 from .services.glance import Glance
 from .services.lineup import CARDS, Lineup
 
-LETTERS = dict(zip(Look, "abcdefghijklmnopqrstuvwxyz", strict=False))
 LONGEST_TEXT = 80
-PRINT = 6  # letters for one line: its look, and a sum of what it shows
+_STATUSES = ("40x", "41x", "42x", "50x")
+_SHOWN_AT = Markup('hx-status:{}="target:{} swap:{}"')
+REFUSED = {  # where htmx puts the sentence of a refusal: _ui.html's `acts`, without the cost of a macro
+    target: Markup(" ").join(_SHOWN_AT.format(status, target, swap) for status in _STATUSES)
+    for target, swap in (("#alert", "innerHTML"), ("#link", "outerHTML"))
+}
+PRINT = 7  # letters for one line
 
 
 @dataclass(frozen=True)
@@ -85,18 +91,19 @@ def line(seen: Glance, may: Callable[[Permission], bool]) -> dict[str, Any]:
 def news(shown: Lineup, was: str, as_table: bool) -> Response | None:
     """The lines that changed since the version `was`, and what is to be said of them; None when a session
     came or went: then the whole list is drawn anew."""
-    known, _, prints = was.partition(".")
-    if known != _members(shown) or len(prints) != PRINT * len(shown.lines):
+    known, _, told = was.partition(".")
+    if known != _members(shown) or len(told) != PRINT * len(shown.prints):
         return None
-    before = [prints[start : start + PRINT] for start in range(0, len(prints), PRINT)]
-    changed = [(seen, old[0]) for seen, old in zip(shown.lines, before, strict=True) if _print(seen) != old]
-    drawn = {**_common(shown, as_table), "changed": [_line(seen) for seen, _old in changed]}
-    moved = (seen for seen, old in changed if LETTERS[seen.wa_session.look] != old)
+    before = [told[start : start + PRINT] for start in range(0, len(told), PRINT)]
+    changed = [n for n, one in enumerate(shown.prints) if one.state + one.rest != before[n]]
+    lines = {number: shown.line(number) for number in changed}
+    moved = [lines[n] for n in changed if not before[n].startswith(shown.prints[n].state)]
+    drawn = {**_common(shown, as_table), "changed": [_line(seen) for seen in lines.values()], "csrf": ""}
     return hx.fragment(_drawn("sessions/_news.html", drawn), say=" ".join(map(spoken, moved)))
 
 
 def version(shown: Lineup) -> str:
-    return f"{_members(shown)}.{''.join(map(_print, shown.lines))}"
+    return f"{_members(shown)}.{''.join(one.state + one.rest for one in shown.prints)}"
 
 
 def spoken(seen: Glance) -> str:
@@ -106,7 +113,7 @@ def spoken(seen: Glance) -> str:
 def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
     asked = {"v": version(shown), "table": int(as_table), "after": shown.after, "q": shown.text}
     known = urlencode({name: value for name, value in asked.items() if value})
-    is_linking = any(seen.wa_session.look in pulse.LINKING for seen in shown.lines)
+    is_linking = any(one.is_linking for one in shown.prints)
     return {
         "url": f"/sessions/news?{known}",
         "poll_seconds": 2 if is_linking else settings().poll_seconds,
@@ -116,20 +123,19 @@ def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
 
 
 def _line(seen: Glance) -> dict[str, Any]:
+    asset: Any = current_app.jinja_env.globals["asset"]
     return {
         "wa_session": seen.wa_session,
         "today": seen.today,
         "shown": words.look_words(seen.wa_session),
         "step": STEPS.get(seen.wa_session.look),
+        "icons": f"{asset('img/icons.svg')}#",
+        "refused": REFUSED,
     }
 
 
 def _members(shown: Lineup) -> str:
-    return f"{crc32(repr([seen.wa_session.id for seen in shown.lines]).encode()):x}"
-
-
-def _print(seen: Glance) -> str:
-    return f"{LETTERS[seen.wa_session.look]}{crc32(pulse.version(seen).encode()):08x}"[:PRINT]
+    return f"{crc32(repr([one.id for one in shown.prints]).encode()):x}"
 
 
 def _drawn(name: str, drawn: dict[str, Any]) -> str:

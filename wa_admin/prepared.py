@@ -5,7 +5,7 @@ Through SQLAlchemy a row of eighty columns costs as much as three bare requests;
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -35,11 +35,11 @@ class Prepared:
 
         On an engine outside of any transaction, on a connection inside of its own.
         """
-        rows = self.all(on, most=1, **parameters)
-        return rows[0] if rows else None
+        rows = self.raw(on, most=1, **parameters)
+        return self.read(on.engine, rows[0]) if rows else None
 
-    def all(self, on: Engine | Connection, most: int | None = None, **parameters: Any) -> list[list[Any]]:
-        """The rows, `most` of them at most."""
+    def raw(self, on: Engine | Connection, most: int | None = None, **parameters: Any) -> Sequence[Any]:
+        """The rows as the driver gives them, `most` at most: enough to tell whether they changed."""
         engine = on.engine
         compiled = self._compiled.get(engine.dialect.name) or self._compile(engine.dialect)
         values = compiled.constants | {
@@ -58,13 +58,13 @@ class Prepared:
         finally:
             if on is engine:
                 connection.close()
-        readers = compiled.readers
+        return rows
+
+    def read(self, engine: Engine, row: Sequence[Any]) -> list[Any]:
+        """The values of a raw row as the columns' types give them."""
         return [
-            [
-                value if value is None or read is None else read(value)
-                for value, read in zip(row, readers, strict=True)
-            ]
-            for row in rows
+            value if value is None or read is None else read(value)
+            for value, read in zip(row, self._compiled[engine.dialect.name].readers, strict=True)
         ]
 
     def _compile(self, dialect: Dialect) -> _Compiled:

@@ -59,12 +59,12 @@ def test_sessions_are_asked_eight_at_once_and_no_more(stub, twenty):
 
 
 def test_all_are_confirmed_in_one_statement(stub, twenty, on_statement):
-    watch.reconcile()
+    checkup.look(db.session.query(Gateway).all())
     begun = []
     on_statement(
         lambda _c, _cursor, statement, *_: begun.append(statement) if "UPDATE" in statement else None
     )
-    watch.reconcile()
+    checkup.look(db.session.query(Gateway).all())
     assert len([one for one in begun if "whatsapp_session" in one]) == 1
 
 

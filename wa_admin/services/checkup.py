@@ -28,7 +28,6 @@ from ..drivers.contract import (
     TimedOut,
     Unreachable,
     Unsupported,
-    Webhook,
 )
 from ..drivers.deadline import deadline
 from ..extensions import db, writing
@@ -50,10 +49,16 @@ class Visit:
 
     gateway: Gateway
     driver: Driver
+    hook_url: str
     lost: GatewayError | None = None
     is_there: bool | None = None  # in spite of a session that was silent
-    hooks_left: int | None = None  # webhooks that are not known to be in order, where they can be set
+    hooks_left: int = 0  # webhooks that are not known to be in order
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def has_all_hooks(self) -> bool:
+        """Whether every session reports to where it should now, while the gateway's secret changes."""
+        is_changing = self.gateway.sealed_old_hook_secret is not None
+        return is_changing and not self.hooks_left and "set_webhook" in self.driver.offers()
 
     def is_lost(self) -> bool:
         """After a session did not answer: asks the gateway itself, once."""
@@ -92,14 +97,13 @@ class Question:
 class Answer:
     question: Question
     state: State | None = None
-    installed: Webhook | None = None
-    has_hook: bool = False  # whether `installed` was asked for
+    hook: str | None = None  # what became of its webhook; None when that was not looked at
 
 
 def look(found: Iterable[Gateway]) -> None:
     """Ask these gateways for the live state of their sessions, and mend lost webhooks."""
     with ThreadPoolExecutor(AT_ONCE, "checkup") as threads:
-        visits = [Visit(gateway, gateways.driver(gateway)) for gateway in found]
+        visits = [Visit(one, gateways.driver(one), gateways.hook_url(one)) for one in found]
         questions: list[Question] = []
         for visit, told in zip(visits, threads.map(_greet, visits), strict=True):
             questions += _questions(visit, told) if told else []
@@ -111,7 +115,7 @@ def look(found: Iterable[Gateway]) -> None:
     for visit in visits:
         if visit.lost is not None:
             gateways.failed(visit.gateway.id, visit.lost, clock.now())
-        elif visit.gateway.sealed_old_hook_secret and visit.hooks_left == 0:
+        elif visit.has_all_hooks():
             gateway_hooks.forget_old_secret(visit.gateway.id)
 
 
@@ -144,8 +148,7 @@ def _questions(visit: Visit, told: Greeting) -> list[Question]:
     gateways.answered(visit.gateway.id, told.latency_ms, told.version, now, visit.driver.offers())
     sessions = gateway_hooks.linked_ever(visit.gateway.id)
     hooked = _whose_hooks(visit, sessions, now)
-    if "set_webhook" in visit.driver.offers():
-        visit.hooks_left = sum(one.is_active for one in sessions)
+    visit.hooks_left = sum(one.is_active for one in sessions)
     known: list[Answer] = []
     questions: list[Question] = []
     for wa_session in sessions:
@@ -204,23 +207,22 @@ def _is_linking(wa_session: WhatsAppSession) -> bool:
 
 def _ask(question: Question) -> Answer:
     """On a thread."""
-    visit, driver, state = question.visit, question.visit.driver, None
+    visit, state = question.visit, None
     if visit.lost is not None:
         return Answer(question)
     try:
         with deadline(PATIENCE_SECONDS):
             if question.wants_state:
-                state = _state(driver, question)
-            installed = driver.webhook(question.instance) if question.wants_hook else None
-            return Answer(question, state, installed, has_hook=question.wants_hook)
-    except InstanceNotFound:
-        return Answer(question, state, has_hook=question.wants_hook)
+                state = _state(visit.driver, question)
+            if question.wants_hook:
+                hook = gateway_hooks.put_in_order(visit.driver, question.instance, visit.hook_url)
+                return Answer(question, state, hook)
     except GatewayError as error:
         # one odd answer proves nothing; the age of the last good one goes on telling
         _log.warning("session %s: %s: %s", question.id, error.code, error.detail)
         if isinstance(error, Unreachable | TimedOut | BadKey):
             visit.is_lost()
-        return Answer(question, state)
+    return Answer(question, state)
 
 
 def _state(driver: Driver, question: Question) -> State:
@@ -237,40 +239,25 @@ def lost(is_linked: bool) -> str | None:
 
 def _keep(answers: list[Answer]) -> None:
     """Store what was heard; an event that came while we asked is newer than the answer."""
-    told = {answer.question.id: answer for answer in answers if answer.state is not None}
-    now = clock.now()
-    if told:
-        with writing():
-            rows = select(WhatsAppSession).where(WhatsAppSession.id.in_(told))
-            for current in db.session.scalars(rows.with_for_update(of=WhatsAppSession)).all():
-                state = told[current.id].state
-                if current.rev == told[current.id].question.rev and state is not None:
-                    status.heard(current, state, actor="check", now=now)
-            confirmed = [
-                id for id, answer in told.items() if answer.state and answer.state.status is not None
-            ]
-            db.session.execute(
-                update(WhatsAppSession).where(WhatsAppSession.id.in_(confirmed)).values(checked_at=now),
-                execution_options={"synchronize_session": False},
-            )
-    for answer in answers:
-        if answer.has_hook:
-            _mend(answer)
-
-
-def _mend(answer: Answer) -> None:
-    visit, wa_session = answer.question.visit, db.session.get(WhatsAppSession, answer.question.id)
-    if wa_session is None:
+    told = {answer.question.id: answer for answer in answers if answer.state or answer.hook}
+    if not told:
         return
-    url = gateways.hook_url(wa_session.gateway)
-    if not gateway_hooks.is_in_order(answer.installed, url, visit.driver):
-        try:
-            with deadline(PATIENCE_SECONDS):
-                gateway_hooks.mend(visit.driver, wa_session, actor="check")
-        except GatewayError as error:
-            _log.warning("session %s: %s: %s", wa_session.id, error.code, error.detail)
-            return
-    visit.hooks_left = (visit.hooks_left or 0) - 1
+    now = clock.now()
+    confirmed = [id for id, answer in told.items() if answer.state and answer.state.status is not None]
+    with writing():
+        rows = select(WhatsAppSession).where(WhatsAppSession.id.in_(told))
+        for current in db.session.scalars(rows.with_for_update(of=WhatsAppSession)).all():
+            answer = told[current.id]
+            if answer.state is not None and current.rev == answer.question.rev:
+                status.heard(current, answer.state, actor="check", now=now)
+            if answer.hook == gateway_hooks.INSTALLED:
+                gateway_hooks.note_installed(current, actor="check")
+        db.session.execute(
+            update(WhatsAppSession).where(WhatsAppSession.id.in_(confirmed)).values(checked_at=now)
+        )
+    for answer in told.values():
+        if answer.hook is not None:
+            answer.question.visit.hooks_left -= 1
 
 
 def _keep_off(visit: Visit, wa_session: WhatsAppSession) -> None:

@@ -40,9 +40,17 @@ def mend(driver: Driver, wa_session: WhatsAppSession, *, actor: str) -> str:
 
     Raises GatewayError.
     """
-    url = gateways.hook_url(wa_session.gateway)
+    state = put_in_order(driver, wa_session.instance, gateways.hook_url(wa_session.gateway))
+    if state == INSTALLED:
+        with writing():
+            note_installed(wa_session, actor=actor)
+    return state
+
+
+def put_in_order(driver: Driver, instance: str, url: str) -> str:
+    """The part of `mend` that needs no database."""
     try:
-        if is_in_order(driver.webhook(wa_session.instance), url, driver):
+        if is_in_order(driver.webhook(instance), url, driver):
             return IN_ORDER
         driver.set_webhook(wa_session.instance, url)
     except InstanceNotFound:
@@ -50,6 +58,11 @@ def mend(driver: Driver, wa_session: WhatsAppSession, *, actor: str) -> str:
     with writing():
         timeline.record(wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor=actor)
     return INSTALLED
+def note_installed(wa_session: WhatsAppSession, *, actor: str) -> None:
+    """The other part, in the caller's transaction."""
+    timeline.record(wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor=actor)
+
+
 
 
 def mend_all(gateway: Gateway, *, actor: str) -> list[Report]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, partial
+from operator import itemgetter
 from typing import Any
+from zlib import crc32
 
 from flask import request, session
 from sqlalchemy import Engine, Integer, String, and_, bindparam, func, literal, or_, select
@@ -13,7 +17,7 @@ from sqlalchemy import Engine, Integer, String, and_, bindparam, func, literal, 
 from .. import clock
 from ..crypto import digest
 from ..extensions import db
-from ..models import DailyCount, Gateway, LoginSession, Membership, User, WhatsAppSession
+from ..models import DailyCount, Gateway, LoginSession, Membership, Status, User, WhatsAppSession
 from ..prepared import Prepared
 from . import logins, stats
 from .glance import IS_ASSIGNED, GatewayPicture, Glance, SessionPicture, filled
@@ -71,15 +75,57 @@ _PAGE = Prepared(
 )
 
 
+# what a look is made of, and what else a line shows; `rev` stands for all that is no mere number or age
+_OF_STATE = ["is_active", "paused_at", "status", "reason", "gateway_word", "is_scanned", "linked_at"]
+_OF_LINE = ["rev", "waiting_count", "uncertain_count", "last_proof_at"]
+_FIRST = len(logins.IDENTITY)
+_AT = {name: _FIRST + place for place, name in enumerate(_SESSION_NAMES)}
+_STATE_OF = itemgetter(
+    *(_AT[name] for name in _OF_STATE), _FIRST + len(_SESSION) + _GATEWAY_NAMES.index("failure")
+)
+_LINE_OF = itemgetter(*(_AT[name] for name in _OF_LINE), -3, -2, -1)
+
+
+@dataclass(frozen=True)
+class Print:
+    """Of one line, as short texts: `state` changes with the look, `rest` with whatever is shown."""
+
+    id: int
+    state: str
+    rest: str
+    is_linking: bool
+
+
 @dataclass(frozen=True)
 class Lineup:
-    """The default session first, then the oldest. `next_after` leads to the page that follows."""
+    """A page of sessions, the default one first, then the oldest; its rows are read when they are needed."""
 
-    lines: list[Glance]
+    rows: Sequence[Any]
+    read: Callable[[Any], list[Any]]
     text: str
     after: int
-    next_after: int | None
     by: logins.Identity
+    seen_at: datetime
+
+    @cached_property
+    def prints(self) -> list[Print]:
+        shown = [row for row in self.rows[:PAGE] if row[_AT["id"]] is not None]
+        return [
+            Print(row[_AT["id"]], _sum(_STATE_OF(row), 2), _sum(_LINE_OF(row), 5), _is_linking(row))
+            for row in shown
+        ]
+
+    @cached_property
+    def lines(self) -> list[Glance]:
+        return [self.line(number) for number in range(len(self.prints))]
+
+    def line(self, number: int) -> Glance:
+        return _line(self.read(self.rows[number]), self)
+
+    @property
+    def next_after(self) -> int | None:
+        """Leads to the page that follows."""
+        return self.prints[-1].id if len(self.rows) > PAGE else None
 
 
 def look_up(text: str, after: int) -> Lineup | None:
@@ -95,7 +141,7 @@ def look_up(text: str, after: int) -> Lineup | None:
 def ask(engine: Engine, token_hash: str, text: str, after: int) -> Lineup | None:
     """One query, and no application context: None when the login is over."""
     now = clock.now()
-    rows = _PAGE.all(
+    rows = _PAGE.raw(
         engine,
         token_hash=token_hash,
         today=now.date(),
@@ -105,13 +151,12 @@ def ask(engine: Engine, token_hash: str, text: str, after: int) -> Lineup | None
     )
     if not rows:
         return None
-    identity = logins.Identity(*rows[0][: len(logins.IDENTITY)])
+    read = partial(_PAGE.read, engine)
+    identity = logins.Identity(*read(rows[0])[:_FIRST])
     logins.remember(token_hash, identity)
-    if identity.is_over(now) or identity.awaits_second_factor:
+    if not identity.opens_pages(now):
         return None
-    lines = [line for row in rows[:PAGE] if (line := _line(row, now, identity)) is not None]
-    next_after = lines[-1].wa_session.id if len(rows) > PAGE else None
-    return Lineup(lines, text, after, next_after, identity)
+    return Lineup(rows, read, text, after, identity, now)
 
 
 def count(workspace_id: int) -> int:
@@ -120,15 +165,23 @@ def count(workspace_id: int) -> int:
     return db.session.scalar(query) or 0
 
 
-def _line(row: list[Any], now: datetime, identity: logins.Identity) -> Glance | None:
-    del row[: len(logins.IDENTITY)]
+def _line(row: list[Any], page: Lineup) -> Glance:
+    del row[:_FIRST]
     wa_session: Any = filled(SessionPicture, _SESSION_NAMES, row)
     wa_session.gateway = filled(GatewayPicture, _GATEWAY_NAMES, row)
-    if wa_session.id is None:
-        return None
     sent, delivered, failed = row
     today = stats.summed_up(sent or 0, delivered or 0, failed or 0, wa_session.waiting_count, None)
-    return Glance(wa_session, today, now, identity)
+    return Glance(wa_session, today, page.seen_at, page.by)
+
+
+def _is_linking(row: Any) -> bool:
+    """Its look is one of pulse.LINKING; asked of every row of every poll."""
+    status = row[_AT["status"]]
+    return status == Status.QR_PENDING or (status == Status.CONNECTING and row[_AT["linked_at"]] is None)
+
+
+def _sum(values: Any, length: int) -> str:
+    return f"{crc32(repr(values).encode()):08x}"[:length]
 
 
 def _plain(text: str) -> str:
