@@ -18,7 +18,7 @@ from stub_gateway import StubGateway
 from wa_admin import clock, create_app
 from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
-from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, User, WhatsAppSession
+from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
 from wa_admin.services import gateways, logins, users
 
 pytest_plugins = ["conformance_table"]
@@ -58,9 +58,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def add_people() -> None:
     """One of each role; argon2 is slow on purpose, so it runs once for all tests."""
     for role in Role:
-        member = users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
-        with writing():
-            db.session.get_one(User, member.user_id).is_owner = role == Role.ADMIN
+        users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
 
 
 @pytest.fixture(scope="session")

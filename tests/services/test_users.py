@@ -35,6 +35,12 @@ def test_somebody_added_can_log_in(sari):
     )
 
 
+def test_the_first_admin_owns_the_panel_and_no_later_one(nobody):
+    first = users.add(1, "sari@toko.id", "Sari", ANOTHER, Role.ADMIN, actor="cli")
+    second = users.add(1, "budi@toko.id", "Budi", ANOTHER, Role.ADMIN, actor="cli")
+    assert (first.user.is_owner, second.user.is_owner) == (True, False)
+
+
 def test_an_address_is_kept_in_lower_case(app):
     assert (
         users.add(1, "  Sari@Toko.ID ", "Sari", ANOTHER, Role.OPERATOR, actor="cli").email == "sari@toko.id"

@@ -49,7 +49,7 @@ CATALOGUE: dict[str, Known] = {
     ),
     "no_session": Known(409, _l("There is no session to send from yet.")),
     "session_inactive": Known(409, _l("The session is switched off.")),
-    "spread_off": Known(409, _l("“auto” is switched off in this workspace.")),
+    "spread_off": Known(409, _l("“auto” is switched off.")),
     "session_limit": Known(409, _l("The panel has as many sessions as WA_MAX_SESSIONS allows.")),
     "name_taken": Known(409, _l("Another session has this name.")),
     "name_bad": Known(400, _l("The name holds characters that cannot be shown.")),
@@ -79,7 +79,7 @@ CATALOGUE: dict[str, Known] = {
     # webhooks
     "webhook_not_found": Known(404, _l("There is no such webhook.")),
     "webhook_name_taken": Known(409, _l("Another webhook has this name.")),
-    "webhook_limit": Known(409, _l("The workspace has as many webhooks as it may.")),
+    "webhook_limit": Known(409, _l("There are as many webhooks as there may be.")),
     "webhook_paused": Known(409, _l("The webhook is paused or was switched off.")),
     "call_not_found": Known(404, _l("The webhook has no such call.")),
     "url_bad": Known(400, _l("The address cannot be called.")),

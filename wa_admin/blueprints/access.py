@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ class SecondFactorNeeded(Refusal):
     status = 403
 
     def __init__(self) -> None:
-        super().__init__(_l("This workspace asks everybody for a second factor: set one up in the panel."))
+        super().__init__(_l("Everybody here needs a second factor: set one up in the panel."))
 
 
 class FromElsewhere(Refusal):
@@ -99,7 +100,6 @@ class Caller:
 
     def may(self, permission: Permission) -> bool:
         return permission in self.scopes if self.person is None else self.person.may(permission)
-
 
     @property
     def is_proved(self) -> bool:
@@ -224,6 +224,7 @@ def _guard() -> Any:
     if needs.by_key and "Authorization" in request.headers:
         g.caller = _caller_by_key()
         if needs.permission is not None and not g.caller.may(needs.permission):
+            _note_refusal(g.caller)
             raise KeyMayNot(g.caller.scopes)
         return None
     _refuse_other_sites()
@@ -241,13 +242,7 @@ def _guard() -> Any:
         scope.to_assigned(person.user_id)
     if not person.may(needs.permission):
         _log.warning("%s (%s) was refused %s", person.user_id, person.role, request.endpoint)
-        audit.record(
-            "permission_denied",
-            workspace_id=person.workspace_id,
-            actor=person.email,
-            route=request.endpoint,
-            needed=needs.permission,
-        )
+        _note_refusal(g.caller)
         raise NotAllowed(needs.permission)
     if person.lacks_second_factor and not hasattr(view, "asks_no_factor"):
         return _lead_to(url_for("second_factor.index"), needs, SecondFactorNeeded)
@@ -269,6 +264,17 @@ def _caller_by_key() -> Caller:
     if not key.sees_all:
         scope.to_key(key.id)
     return Caller(key.workspace_id, key.actor, scopes=key.scopes)
+
+
+def _note_refusal(caller: Caller) -> None:
+    """Once a minute: a program that may not goes on trying."""
+    audit.record_once(
+        "permission_denied",
+        clock.now() - timedelta(minutes=1),
+        workspace_id=caller.workspace_id,
+        actor=caller.actor,
+        object=request.endpoint or "",
+    )
 
 
 def _refuse_other_sites() -> None:

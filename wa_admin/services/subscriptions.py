@@ -49,7 +49,7 @@ class TooMany(Refusal):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__(_l("A workspace has %(count)s webhooks at most: remove one first.", count=MOST))
+        super().__init__(_l("There may be %(count)s webhooks at most: remove one first.", count=MOST))
 
 
 class NothingToHear(Refusal):

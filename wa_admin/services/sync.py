@@ -29,7 +29,7 @@ class SeesOnlySome(Refusal):
     status = 403
 
     def __init__(self) -> None:
-        super().__init__(_l("Only who sees all sessions of the workspace can adopt more."))
+        super().__init__(_l("Only who sees all sessions can adopt more."))
 
 
 @dataclass(frozen=True)

@@ -130,12 +130,13 @@ def add(
     time_zone: str | None = None,
     actor: str,
 ) -> Membership:
-    """Let somebody in.
+    """Let somebody in. An admin who is the first person here owns the panel.
 
     Raises EmailTaken, UnfitText, UnfitPassword or UnfitPreference, which name their field, or TooBusy.
     """
     user = draft(email, name, password, language, time_zone)
     with writing():
+        user.is_owner = role == Role.ADMIN and not User.exists()
         return create(user, workspace_id, role, actor=actor)
 
 
