@@ -16,6 +16,7 @@ from wa_admin.services import (
     sessions,
     watch,
 )
+from wa_admin.whatsapp.in_process import ASK_AT_EVERY_LOOK, InProcess
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "drivers"))
 
@@ -123,3 +124,11 @@ def test_deleting_it_leaves_nothing_here(fake, linked):
 def test_what_a_gateway_can_now_is_stored(fake, gateway):
     gateway_settings.tried(gateway)
     assert set(gateway.capabilities.split(",")) == set(gateways.driver(gateway).offers())
+
+
+def test_without_a_scheduler_a_terminal_gets_the_code_too(fake, created):
+    links.link(1, created.id, actor="cli")
+    panel = InProcess("cli", 1)
+    for _ in range(ASK_AT_EVERY_LOOK):
+        panel.look_again(created.id)
+    assert panel.link_code(created.id).expires_at

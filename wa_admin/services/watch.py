@@ -104,13 +104,15 @@ def poll_links() -> int:
         WhatsAppSession.linked_at.is_(None),
         WhatsAppSession.status.in_([Status.CONNECTING, Status.QR_PENDING]),
     )
-    asked = 0
-    for wa_session in db.session.scalars(waiting.order_by(WhatsAppSession.id)).all():
-        driver = gateways.driver(wa_session.gateway)
-        if not driver.tells_codes:
-            _poll(driver, wa_session)
-            asked += 1
-    return asked
+    return sum(map(poll_link, db.session.scalars(waiting.order_by(WhatsAppSession.id)).all()))
+
+
+def poll_link(wa_session: WhatsAppSession) -> bool:
+    """The same for one link under way; False when its gateway tells codes by itself."""
+    driver = gateways.driver(wa_session.gateway)
+    if not driver.tells_codes:
+        _poll(driver, wa_session)
+    return not driver.tells_codes
 
 
 def look_for_silence(now: datetime) -> None:

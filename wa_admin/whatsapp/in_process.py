@@ -16,6 +16,7 @@ from ..services import links, outbox, roster, watch
 from .errors import refused
 from .values import LinkCode, SentMessage, Session
 
+LINKING = (Status.QR_PENDING, Status.CONNECTING)
 # events come by themselves while a panel runs; without one the gateway is asked
 ASK_AT_EVERY_LOOK = 3
 LAST_CODE = 6
@@ -90,6 +91,9 @@ class InProcess:
             is_late = clock.now() > wa_session.qr_expires_at + NEXT_CODE_IS_LATE
             if is_late and (wa_session.qr_sequence or 0) < LAST_CODE:
                 return links.link(self.workspace_id, wa_session.id, actor=self.actor)
+        is_linking = wa_session.linked_at is None and wa_session.status in LINKING
+        if is_linking and watch.poll_link(wa_session):
+            return roster.find(self.workspace_id, wa_session.id)
         return watch.refresh(wa_session)
 
 

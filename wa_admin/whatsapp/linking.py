@@ -132,6 +132,8 @@ class _Page:
 
     def show(self, code: LinkCode | None) -> None:
         text = (code.pairing_code if self.by_phone else code.qr) if code else None
+        if code is not None and not (code.qr or code.pairing_code):
+            self.say_once("This gateway draws its code: scan it on the session's page in the panel.")
         if code is None or not text or text == self.shown:
             return
         picture = _typed(text) if self.by_phone else _drawn(text, code)
