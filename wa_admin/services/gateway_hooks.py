@@ -52,17 +52,15 @@ def put_in_order(driver: Driver, instance: str, url: str) -> str:
     try:
         if is_in_order(driver.webhook(instance), url, driver):
             return IN_ORDER
-        driver.set_webhook(wa_session.instance, url)
+        driver.set_webhook(instance, url)
     except InstanceNotFound:
         return MISSING
-    with writing():
-        timeline.record(wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor=actor)
     return INSTALLED
+
+
 def note_installed(wa_session: WhatsAppSession, *, actor: str) -> None:
     """The other part, in the caller's transaction."""
     timeline.record(wa_session, "webhook_installed", workspace_id=wa_session.workspace_id, actor=actor)
-
-
 
 
 def mend_all(gateway: Gateway, *, actor: str) -> list[Report]:
