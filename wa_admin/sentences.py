@@ -90,7 +90,7 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "recovery_codes_renewed": ("mute", _l("%(who)s made new recovery codes")),
     "second_factor_reset": ("warn", _l("%(who)s took the second factor of %(email)s away")),
     "second_factor_required": ("warn", _l("%(who)s changed who needs a second factor")),
-    "permission_denied": ("warn", _l("%(who)s tried what the role does not allow: %(route)s")),
+    "permission_denied": ("warn", _l("%(who)s tried what is not allowed to them: %(session)s")),
     "code_shown": ("mute", _l("%(who)s saw the code that links %(session)s")),
     "session_created": ("brand", _l("%(who)s added the session %(session)s")),
     "session_edited": ("mute", _l("%(who)s edited %(session)s")),

@@ -103,9 +103,10 @@ def test_before_it_nothing_opens(app, waiting, connected):
             assert answer.status_code == (401 if view.needs.by_key else 303), (method, path)
 
 
-def test_before_it_no_poll_is_answered(waiting, connected):
-    for path in ("status", "link/panel"):
-        answer = waiting.get(f"/sessions/{connected.id}/{path}", headers=POLL)
+def test_before_it_no_poll_is_answered(waiting, connected, make_session):
+    make_session("Other")
+    for path in (f"{connected.id}/status", f"{connected.id}/link/panel", "news"):
+        answer = waiting.get(f"/sessions/{path}", headers=POLL)
         assert answer.status_code == 401 and answer.headers["HX-Redirect"].startswith("/login")
 
 
@@ -310,13 +311,15 @@ def required(app):
     logins.forget_cached()
 
 
-def test_whoever_has_none_is_led_to_set_one_up(required, operator, connected):
+def test_whoever_has_none_is_led_to_set_one_up(required, operator, connected, make_session):
+    make_session("Other")
     for path in ("/", "/messages", "/settings/account"):
         assert operator.get(path).location == "/settings/second-factor"
-    answer = operator.get(f"/sessions/{connected.id}/status", headers=POLL)
-    assert answer.headers["HX-Redirect"] == "/settings/second-factor"
+    for path in (f"{connected.id}/status", "news"):
+        answer = operator.get(f"/sessions/{path}", headers=POLL)
+        assert answer.headers["HX-Redirect"] == "/settings/second-factor"
     assert operator.get("/api/v1/sessions/list/").json["error"]["code"] == "second_factor_needed"
-    assert "asks everybody" in operator.get("/settings/second-factor").text
+    assert "Everybody here needs" in operator.get("/settings/second-factor").text
 
 
 def test_having_set_one_up_opens_the_rest(required, operator):

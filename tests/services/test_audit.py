@@ -8,6 +8,7 @@ from sqlalchemy.exc import DatabaseError
 
 from wa_admin.extensions import db, writing
 from wa_admin.models import AuditEntry, Role
+from wa_admin.permissions import Permission
 from wa_admin.services import api_keys, audit, logins, sessions, timeline, users
 
 
@@ -163,3 +164,12 @@ def test_a_page_of_it_goes_on(app):
     first = audit.page(1, limit=1)
     assert first.items[0].action == "session_created" and first.next_cursor is not None
     assert audit.page(1, cursor=first.next_cursor, limit=1).items[0].id < first.items[0].id
+
+
+def test_a_key_that_may_not_is_kept_once_a_minute(client):
+    _, raw = api_keys.issue(1, "orders-api", actor="cli", scopes=[Permission.LOOK])
+    headers = {"Authorization": f"Bearer {raw}"}
+    for _ in range(3):
+        assert client.post("/api/v1/messages/send/", json={}, headers=headers).status_code == 403
+    [entry] = entries("permission_denied")
+    assert (entry.actor, entry.object) == ("key:orders-api", "api_v1.send")

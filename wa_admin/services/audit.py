@@ -18,7 +18,7 @@ from typing import Any
 
 from flask import has_request_context, request
 from flask_login import current_user
-from sqlalchemy import ColumnElement, Select, event, insert, or_, select, text
+from sqlalchemy import ColumnElement, Select, event, func, insert, or_, select, text
 from sqlalchemy.orm import Session
 
 from .. import clock, log
@@ -31,7 +31,7 @@ BEGINNING = "0" * 64  # what the first entry is chained to
 CHAINED = ("workspace_id", "actor", "role", "address", "action", "object", "detail", "request_id", "at")
 HEADINGS = ("id", *CHAINED, "hash")
 NOT_BY_A_PERSON = frozenset({"login_failed", "linked"})  # and yet for this log
-NAMES = ("email", "name", "message", "route")  # of what an act was done to, in its detail
+NAMES = ("email", "name", "message")  # of what an act was done to, in its detail
 AT_A_TIME = 500
 _PENDING = "audit"  # where a database session keeps entries until it commits
 _LOCK = 7_283_465  # PostgreSQL's, held by whoever appends; any number that nobody else takes
@@ -81,9 +81,11 @@ def record(
 
 
 def record_once(action: str, since: datetime, *, workspace_id: int, actor: str, object: str) -> None:
-    """Add the entry unless there is one since then: for looks that a page repeats every second."""
+    """Add the entry unless there is one since then: for what pages and programs repeat every second."""
+    latest = select(func.max(AuditEntry.id)).scalar_subquery()
     query = _of(workspace_id, action=action, actor=actor).where(AuditEntry.object == object[:120])
-    if db.session.scalar(query.where(AuditEntry.at >= since).limit(1)) is None:
+    query = query.where(AuditEntry.at >= since, AuditEntry.id > latest - AT_A_TIME)  # never a long search
+    if db.session.scalar(query.limit(1)) is None:
         record(action, workspace_id=workspace_id, actor=actor, object=object)
 
 

@@ -119,7 +119,7 @@ def ask(engine: Engine, id: int, token_hash: str) -> Glance | None:
         return None
     identity = logins.Identity(*cut(values, len(logins.IDENTITY)))
     logins.remember(token_hash, identity)
-    if not identity.counts(now) or identity.lacks_second_factor:
+    if not identity.opens_pages(now):
         return None
     wa_session: Any = filled(SessionPicture, _SESSION_NAMES, values)
     wa_session.gateway = filled(GatewayPicture, _GATEWAY_NAMES, values)

@@ -88,6 +88,10 @@ class Identity(UserMixin):
         """Whether this login is worth anything: begun in full, and not over."""
         return not self.awaits_second_factor and not self.is_over(now)
 
+    def opens_pages(self, now: datetime) -> bool:
+        """Whether it opens what is behind the login, beside the pages that set up a second factor."""
+        return self.counts(now) and not self.lacks_second_factor
+
     def proved_lately(self, now: datetime) -> bool:
         """Whether the password was typed, or a passkey used, a short while ago."""
         return now - self.proved_at <= PROOF_LASTS
