@@ -375,6 +375,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("is_default"),
             postgresql_where=sa.text("is_default"),
         )
+        batch_op.create_index("ix_session_list", ["workspace_id", "id"])
 
     op.create_table(
         "assignment",
@@ -743,6 +744,7 @@ def downgrade() -> None:
 
     op.drop_table("assignment")
     with op.batch_alter_table("whatsapp_session", schema=None) as batch_op:
+        batch_op.drop_index("ix_session_list")
         batch_op.drop_index(
             "uq_default_session", sqlite_where=sa.text("is_default"), postgresql_where=sa.text("is_default")
         )

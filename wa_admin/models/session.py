@@ -130,6 +130,7 @@ class WhatsAppSession(Base):
             sqlite_where=text("is_default"),
             postgresql_where=text("is_default"),
         ),
+        Index("ix_session_list", "workspace_id", "id"),
         CheckConstraint(one_of("status", Status), name="ck_session_status"),
         CheckConstraint(one_of("reason", Reason, or_null=True), name="ck_session_reason"),
     )

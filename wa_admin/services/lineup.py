@@ -53,10 +53,7 @@ _PAGE = Prepared(
         and_(
             WhatsAppSession.workspace_id == LoginSession.workspace_id,
             or_(Membership.sees_all, IS_ASSIGNED),
-            or_(
-                bindparam("after", type_=Integer) == 0,
-                and_(~WhatsAppSession.is_default, WhatsAppSession.id > bindparam("after", type_=Integer)),
-            ),
+            WhatsAppSession.id > bindparam("after", type_=Integer),
             or_(
                 _contains(WhatsAppSession.name_key, "text"),
                 _contains(WhatsAppSession.session_id, "text"),
@@ -70,7 +67,7 @@ _PAGE = Prepared(
         DailyCount, and_(DailyCount.session_id == WhatsAppSession.id, DailyCount.day == bindparam("today"))
     )
     .where(LoginSession.token_hash == bindparam("token_hash"))
-    .order_by(WhatsAppSession.is_default.desc(), WhatsAppSession.id)
+    .order_by(WhatsAppSession.id)
     .limit(PAGE + 1)
 )
 
@@ -98,9 +95,13 @@ class Print:
 
 @dataclass(frozen=True)
 class Lineup:
-    """A page of sessions, the default one first, then the oldest; its rows are read when they are needed."""
+    """A page of sessions, the oldest first, but for the default one; rows are read when they are needed.
+
+    `next_after` leads to the page that follows.
+    """
 
     rows: Sequence[Any]
+    next_after: int | None
     read: Callable[[Any], list[Any]]
     text: str
     after: int
@@ -109,10 +110,9 @@ class Lineup:
 
     @cached_property
     def prints(self) -> list[Print]:
-        shown = [row for row in self.rows[:PAGE] if row[_AT["id"]] is not None]
         return [
             Print(row[_AT["id"]], _sum(_STATE_OF(row), 2), _sum(_LINE_OF(row), 5), _is_linking(row))
-            for row in shown
+            for row in self.rows
         ]
 
     @cached_property
@@ -121,11 +121,6 @@ class Lineup:
 
     def line(self, number: int) -> Glance:
         return _line(self.read(self.rows[number]), self)
-
-    @property
-    def next_after(self) -> int | None:
-        """Leads to the page that follows."""
-        return self.prints[-1].id if len(self.rows) > PAGE else None
 
 
 def look_up(text: str, after: int) -> Lineup | None:
@@ -156,7 +151,10 @@ def ask(engine: Engine, token_hash: str, text: str, after: int) -> Lineup | None
     logins.remember(token_hash, identity)
     if not identity.opens_pages(now):
         return None
-    return Lineup(rows, read, text, after, identity, now)
+    shown = [row for row in rows[:PAGE] if row[_AT["id"]] is not None]
+    next_after = shown[-1][_AT["id"]] if len(rows) > PAGE else None
+    shown.sort(key=lambda row: not row[_AT["is_default"]])
+    return Lineup(shown, next_after, read, text, after, identity, now)
 
 
 def count(workspace_id: int) -> int:
