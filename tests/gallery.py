@@ -41,6 +41,7 @@ from wa_admin.services import (
     subscriptions,
     tidings,
     users,
+    workspaces,
 )
 
 NUMBER, OTHER_NUMBER = "6281234567890", "6281298765432"
@@ -251,7 +252,9 @@ class Gallery:
             sample.fill(db.session.get_one(WhatsAppSession, wa_session.id))
             api_keys.issue(1, "orders-api", actor="admin@example.com")
             users.assign(1, "operator@example.com", [wa_session.id], actor="admin@example.com")
-            invitations.issue(1, "dewi@toko.id", Role.OPERATOR, actor="admin@example.com")
+            self.invitation = invitations.issue(1, "dewi@toko.id", Role.OPERATOR, actor="admin@example.com")[
+                1
+            ]
             _add_alerts(wa_session.id)
             _tell_an_app()
         self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
@@ -317,6 +320,12 @@ class Gallery:
         with self._changing():
             theirs = select(Membership.user_id).filter_by(role=role)
             db.session.execute(delete(LoginSession).where(LoginSession.user_id.in_(theirs)))
+
+    def add_workspace(self, name: str) -> None:
+        """A second one, of which the admin is a member too."""
+        with self.app.app_context():
+            added = workspaces.add(name, actor="cli")
+            users.add_known(added.id, "admin@example.com", Role.ADMIN, actor="cli")
 
     def forget_everything(self) -> None:
         """No session, no message, nothing in the activity."""

@@ -47,6 +47,23 @@ def test_nothing_is_wrong_with_pages_with_nothing_on_them(bare_gallery, window, 
         assert everywhere(page) + too_wide(page) == []
 
 
+def test_nothing_is_wrong_with_joining(gallery, window):
+    here = window(gallery.url)
+    here.page.goto(f"/join?token={gallery.invitation}")
+    assert everywhere(here.page) + too_wide(here.page) == []
+    assert too_small(here.page, TARGETS, SMALLEST_TARGET) == []
+
+
+def test_nothing_is_wrong_with_the_way_to_another_workspace(bare_gallery, window, enter):
+    bare_gallery.add_workspace("Toko Maju Jaya Sejahtera Bersama dan Rekan-Rekan")
+    page = window(bare_gallery.url, storage_state=enter(bare_gallery.url)).page
+    page.goto("/messages")
+    page.click(".switcher summary")
+    assert everywhere(page) + too_wide(page) == []
+    page.click(".switcher form button")
+    page.locator(".switcher summary", has_text="Toko Maju").wait_for()
+
+
 @pytest.mark.parametrize("path", ["/sessions/new", "/settings/people", "/messages/new", "/settings/keys"])
 def test_nothing_is_wrong_with_forms_filled_in_wrongly(path, gallery, window, visitor):
     here = window(gallery.url, storage_state=visitor)
