@@ -5,7 +5,7 @@ import pytest
 
 from wa_admin.extensions import db
 from wa_admin.models import Role
-from wa_admin.services import gateway_settings, gateways, links, sessions, watch
+from wa_admin.services import gateway_settings, gateways, link_passes, links, sessions, watch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "drivers"))
 
@@ -162,3 +162,14 @@ def test_a_code_that_came_as_a_picture_is_shown_to_who_may_link(admin, signed_in
     assert (picture.mimetype, picture.headers["Cache-Control"]) == ("image/png", "no-store")
     assert picture.data.startswith(b"\x89PNG")
     assert signed_in(Role.SUPERVISOR).get(address).status_code == 403
+
+
+def test_it_is_shown_on_a_link_page_too(admin, client):
+    with FakeGowa() as gowa:
+        admin.post(f"{SETTINGS}/new/gowa", data=filled(gowa))
+        wa_session = sessions.create(1, "Support line", gateway="office", actor="cli")
+        _made, token = link_passes.make(1, wa_session.id, actor="cli")
+        client.post(f"/l/{token}/code")
+    assert f'src="/l/{token}/picture?v=' in client.get(f"/l/{token}").text
+    assert client.get(f"/l/{token}/picture").mimetype == "image/png"
+    assert client.get(f"/sessions/{wa_session.id}/link/picture").status_code != 200

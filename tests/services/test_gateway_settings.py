@@ -46,9 +46,14 @@ def linked(waha):
     return wa_session
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:3000", "http://localhost:3000", "http://10.1.2.3", "http://[::ffff:127.0.0.1]"]
-)
+PRIVATE = (
+    "http://127.0.0.1:3000", "http://localhost:3000", "http://10.1.2.3", "http://[::ffff:127.0.0.1]",
+    "http://2130706433", "http://0x7f.1", "http://[64:ff9b::7f00:1]", "http://[fd12::1]",
+    "http://100.64.0.1", "http://0.0.0.0", "http://[::1]:3000",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", PRIVATE)
 def test_a_private_address_needs_a_person_to_confirm_it(app, url):
     with pytest.raises(gateway_settings.PrivateAddress) as refused:
         add(base_url=url)
@@ -60,6 +65,9 @@ def test_a_private_address_needs_a_person_to_confirm_it(app, url):
     ("fields", "field"),
     [
         ({"base_url": "http://169.254.169.254", "allow_private": True}, "base_url"),
+        ({"base_url": "http://0177.0.0.1"}, "base_url"),
+        ({"base_url": "http://[fd00:ec2::254]", "allow_private": True}, "base_url"),
+        ({"base_url": "http://93.184.216.34/?key=secret"}, "base_url"),
         ({"base_url": "http://user:word@93.184.216.34"}, "base_url"),
         ({"base_url": "ftp://93.184.216.34"}, "base_url"),
         ({"base_url": "http://93.184.216.34:22"}, "base_url"),

@@ -6,7 +6,7 @@ from markup import read
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import Gateway, Lease, Reason, Status
-from wa_admin.services import health
+from wa_admin.services import gateway_settings, health
 
 NOW = clock.now()
 
@@ -31,7 +31,8 @@ def set_gateway(**columns):
 def test_each_part_has_a_sentence_and_what_is_wrong_a_next_step(app):
     checks = health.look(1)
     assert [check.name for check in checks] == [
-        "Database", "Scheduler", "Outbox", "Gateway", "Events from the gateway", "Disk", "Versions",
+        "Database", "Scheduler", "Outbox", "Gateway", "Events from the gateway", "Sessions", "Disk",
+        "Versions",
     ]  # fmt: skip
     assert all(check.sentence for check in checks)
     assert all(check.next_step for check in checks if check.ok is False)
@@ -106,3 +107,11 @@ def test_the_page_says_how_many_things_need_a_look(admin):
 def test_a_poll_gets_the_list_alone(admin):
     fragment = read(admin.get("/health", headers={"HX-Request": "true"}).text)
     assert fragment.one("div", id="health") and not fragment.all("html")
+
+
+def test_each_gateway_that_holds_a_session_is_told_of(make_session):
+    other = gateway_settings.add(1, kind="waha", name="office", base_url="https://93.184.216.34", actor="cli")
+    make_session()
+    make_session("Other", gateway_id=other.id)
+    names = [check.name for check in health.look(1)]
+    assert [name for name in names if name.startswith("Gateway")] == ["Gateway bundled", "Gateway office"]

@@ -21,6 +21,7 @@ from ..app import settings
 from ..extensions import db
 from ..models import Gateway, Lease, Message, WhatsAppSession
 from ..models.message import WAITING
+from . import gateways
 from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS
 
 SLOW_DATABASE_MS = 250
@@ -42,16 +43,16 @@ def look(workspace_id: int, now: datetime | None = None) -> list[Check]:
     """Every part that a message depends on, in the order in which it would be missed."""
     now = now or clock.now()
     sessions = WhatsAppSession.of_workspace(workspace_id)
-    gateway = db.session.scalar(select(Gateway).order_by(Gateway.id).limit(1))
+    found = _gateways(sessions)
     return [
         _database(),
         _scheduler(now),
         _outbox(workspace_id, sessions, now),
-        _gateway(gateway, now),
+        *([_gateway(one, now, is_alone=len(found) == 1) for one in found] or [_gateway(None, now)]),
         _webhook(sessions, now),
         _limit(len(sessions)),
         _disk(settings().data_dir),
-        _versions(gateway),
+        _versions(found),
     ]
 
 
@@ -121,8 +122,15 @@ def _is_waiting() -> Any:
     return Message.status.in_(sorted(WAITING))
 
 
-def _gateway(gateway: Gateway | None, now: datetime) -> Check:
-    name = _("Gateway")
+def _gateways(sessions: list[WhatsAppSession]) -> list[Gateway]:
+    """Those that hold the sessions; before there is one, the one that will."""
+    if sessions:
+        return sorted({one.gateway for one in sessions}, key=lambda one: one.id)
+    return list(db.session.scalars(select(Gateway).order_by(Gateway.id).limit(1)))
+
+
+def _gateway(gateway: Gateway | None, now: datetime, is_alone: bool = True) -> Check:
+    name = _("Gateway") if is_alone or gateway is None else _("Gateway %(name)s", name=gateway.name)
     if gateway is None:
         return Check(name, None, _("None is known yet."), _("Start wa-admin with “flask up”, which adds it."))
     if gateway.failing_since is not None:
@@ -147,7 +155,7 @@ def _webhook(sessions: list[WhatsAppSession], now: datetime) -> Check:
     """Events arrive only while a phone is linked, so their silence alone is no fault."""
     name = _("Events from the gateway")
     heard = max((one.last_event_at for one in sessions if one.last_event_at), default=None)
-    linked = any(one.is_connected for one in sessions)
+    linked = any(one.is_connected and gateways.can(one.gateway, "set_webhook") for one in sessions)
     if heard is None and not linked:
         return Check(name, None, _("None yet: they begin when a phone is linked."))
     if heard is None:
@@ -179,11 +187,11 @@ def _disk(data_dir: Path) -> Check:
     return Check(name, False, sentence, step)
 
 
-def _versions(gateway: Gateway | None) -> Check:
+def _versions(found: list[Gateway]) -> Check:
     ours = {"wa": version("wa-admin"), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
     sentence = _("wa-admin %(wa)s on Python %(python)s and SQLite %(sqlite)s.", **ours)
-    if gateway is not None and gateway.version:
-        sentence += " " + _("Gateway %(version)s.", version=gateway.version)
+    for version_told in dict.fromkeys(gateway.version for gateway in found if gateway.version):
+        sentence += " " + _("Gateway %(version)s.", version=version_told)
     return Check(_("Versions"), True, sentence)
 
 
