@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 import json
 
@@ -9,7 +10,7 @@ from sqlalchemy.exc import DatabaseError
 from wa_admin.extensions import db, writing
 from wa_admin.models import AuditEntry, Role
 from wa_admin.permissions import Permission
-from wa_admin.services import api_keys, audit, logins, sessions, timeline, users
+from wa_admin.services import api_keys, audit, logins, second_factor, sessions, timeline, users
 
 
 def entries(action=None):
@@ -173,3 +174,37 @@ def test_a_key_that_may_not_is_kept_once_a_minute(client):
         assert client.post("/api/v1/messages/send/", json={}, headers=headers).status_code == 403
     [entry] = entries("permission_denied")
     assert (entry.actor, entry.object) == ("key:orders-api", "api_v1.send")
+
+
+def test_a_change_says_what_was_and_what_is(connected):
+    sessions.edit(1, connected.id, name="Sales", phone_number="+62 812-3456-7890", actor="admin@example.com")
+    [entry] = entries("session_edited")
+    assert entry.detail["was"]["name"] == "Support line" and entry.detail["now"]["name"] == "Sales"
+    assert entry.detail["now"].get("phone_number", "+62***890") == "+62***890"
+
+
+def test_a_change_of_a_sealed_column_tells_nothing_of_it(connected):
+    told = audit.difference(connected, {"sealed_token": "gAAAAA-new", "description": None})
+    assert told["now"]["sealed_token"] == "[secret]" and "gAAAAA" not in str(told)
+
+
+ACTS = {
+    "session_created": lambda: sessions.create(1, "Sales", actor="cli"),
+    "paused": lambda: sessions.pause(1, 1, actor="cli"),
+    "key_added": lambda: api_keys.issue(1, "app", actor="cli"),
+    "user_added": lambda: users.add(1, "a@toko.id", "A", "kopi susu di teras", Role.OPERATOR, actor="cli"),
+    "password_changed": lambda: users.set_password(
+        1, "operator@example.com", "kopi susu di teras", actor="cli"
+    ),
+    "login": lambda: logins.log_in("operator@example.com", PASSWORD, address="::1", agent=""),
+    "second_factor_reset": lambda: second_factor.reset(1, "operator@example.com", by=None, actor="cli"),
+}
+
+
+@pytest.mark.parametrize("action", ACTS)
+def test_each_act_leaves_exactly_one_entry(app, make_session, action):
+    app.config["SETTINGS"] = dataclasses.replace(app.config["SETTINGS"], max_sessions=5)
+    make_session()
+    before = {entry.id for entry in entries()}
+    ACTS[action]()
+    assert [entry.action for entry in entries() if entry.id not in before] == [action]

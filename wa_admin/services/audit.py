@@ -11,7 +11,7 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,6 +33,7 @@ HEADINGS = ("id", *CHAINED, "hash")
 NOT_BY_A_PERSON = frozenset({"login_failed", "linked"})  # and yet for this log
 NAMES = ("email", "name", "message")  # of what an act was done to, in its detail
 AT_A_TIME = 500
+LONGEST_VALUE = 80  # of what was before, or is now
 _PENDING = "audit"  # where a database session keeps entries until it commits
 _LOCK = 7_283_465  # PostgreSQL's, held by whoever appends; any number that nobody else takes
 
@@ -87,6 +88,15 @@ def record_once(action: str, since: datetime, *, workspace_id: int, actor: str, 
     query = query.where(AuditEntry.at >= since, AuditEntry.id > latest - AT_A_TIME)  # never a long search
     if db.session.scalar(query.limit(1)) is None:
         record(action, workspace_id=workspace_id, actor=actor, object=object)
+
+
+def difference(row: object, values: Mapping[str, object]) -> dict[str, Any]:
+    """Of columns that are about to change, what `was` and what is `now`, for the detail of the act."""
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    return {
+        "was": {name: _redacted(name, getattr(row, name)) for name in changed},
+        "now": {name: _redacted(name, values[name]) for name in changed},
+    }
 
 
 def page(
@@ -170,6 +180,12 @@ def _role() -> str | None:
 
 def _object(detail: dict[str, Any]) -> str:
     return next((str(detail[name]) for name in NAMES if detail.get(name)), "")
+
+
+def _redacted(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    return "[secret]" if name.startswith("sealed_") else log.redact(str(value))[:LONGEST_VALUE]
 
 
 def _hash(before: str, row: Any) -> str:

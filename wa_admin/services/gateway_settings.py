@@ -25,7 +25,7 @@ from ..drivers.http import whole_url
 from ..extensions import db, writing
 from ..models import Gateway, WhatsAppSession
 from ..refusal import Refusal
-from . import gateway_check, gateways, scope, timeline
+from . import audit, gateway_check, gateways, scope, timeline
 from .gateway_check import Finding
 
 KINDS = ("waha", "gowa", "evolution", "wa_gateway", "wwebjs", gateways.OF_URLS)
@@ -164,9 +164,10 @@ def edit(
     columns = _columns(gateway.kind, name, base_url, kept, ca_pem, {**known.urls, **given}, allow_private)
     with _unique(), writing():
         current = find(id)
+        difference = audit.difference(current, columns)
         for column, value in columns.items():
             setattr(current, column, value)
-        _tell(workspace_id, "gateway_edited", current, actor)
+        _tell(workspace_id, "gateway_edited", current, actor, **difference)
     return current
 
 
@@ -363,8 +364,8 @@ def _read_ca(text: str) -> str:
     return text
 
 
-def _tell(workspace_id: int, kind: str, gateway: Gateway, actor: str) -> None:
-    timeline.record(None, kind, workspace_id=workspace_id, actor=actor, name=gateway.name)
+def _tell(workspace_id: int, kind: str, gateway: Gateway, actor: str, **more: Any) -> None:
+    timeline.record(None, kind, workspace_id=workspace_id, actor=actor, name=gateway.name, **more)
 
 
 @contextmanager

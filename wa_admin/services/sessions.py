@@ -22,7 +22,7 @@ from ..drivers.contract import InstanceNotFound
 from ..extensions import db, writing
 from ..models import Reason, WhatsAppSession
 from ..refusal import Refusal
-from . import gateways, links, outbox, roster, scope, session_fields, timeline
+from . import audit, gateways, links, outbox, roster, scope, session_fields, timeline
 
 
 class LimitReached(Refusal):
@@ -266,12 +266,18 @@ def _change(wa_session: WhatsAppSession, values: Mapping[str, object], actor: st
     changed = [field for field, value in values.items() if getattr(wa_session, field) != value]
     if not changed:
         return
+    told = [field for field in changed if field not in ("name_key", "instance")]
+    difference = audit.difference(wa_session, {field: values[field] for field in told})
     for field in changed:
         setattr(wa_session, field, values[field])
     wa_session.updated_at = clock.now()
-    what = [field for field in changed if field not in ("name_key", "instance")]
     timeline.record(
-        wa_session, "session_edited", workspace_id=wa_session.workspace_id, actor=actor, changed=what
+        wa_session,
+        "session_edited",
+        workspace_id=wa_session.workspace_id,
+        actor=actor,
+        changed=told,
+        **difference,
     )
     db.session.flush()
 
