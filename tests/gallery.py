@@ -212,6 +212,8 @@ PAGES = {
     "webhook_rotation": "/settings/webhooks/1/rotation",
     "webhook_removal": "/settings/webhooks/1/removal",
     "password_again": "/confirm",
+    "own_page": "/sessions/1",
+    "spread": "/settings/spread",
     "edit_session": "/sessions/1/edit",
     "add_session": "/sessions/new",
     "delete_session": "/sessions/1/delete",
