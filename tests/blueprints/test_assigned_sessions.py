@@ -166,3 +166,15 @@ def test_a_key_that_has_ended_opens_nothing(client, app):
     with writing():
         db.session.execute(db.text("UPDATE api_key SET expires_at = '2020-01-01 00:00:00.000000'"))
     assert client.get("/api/v1/sessions/list/", headers=headers).status_code == 401
+
+
+def test_two_people_at_once_see_each_their_own(operator, shown, signed_in):
+    """The statement is compiled once for both; what it is limited to is not."""
+    users.set_role(1, "supervisor@example.com", Role.OPERATOR, actor="cli")
+    users.assign(1, "supervisor@example.com", [777], actor="cli")
+    another = signed_in(Role.SUPERVISOR)
+    for _ in range(2):
+        assert "quokka words" in another.get("/messages?status=failed").text
+        assert "quokka words" not in operator.get("/messages?status=failed").text
+        assert another.get("/messages/777").status_code == 200
+        assert operator.get("/messages/777").status_code == 404

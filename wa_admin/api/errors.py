@@ -30,7 +30,7 @@ CATALOGUE: dict[str, Known] = {
     "unauthorized": Known(401, _l("There is no API key, or it is unknown, revoked or expired.")),
     "csrf": Known(400, _l("A call with a cookie lacks the header X-CSRFToken.")),
     "cross_site": Known(403, _l("A call with a cookie comes from another site.")),
-    "forbidden": Known(403, _l("This account may not do that.")),
+    "forbidden": Known(403, _l("This account, or this API key by its scopes, may not do that.")),
     "proof_needed": Known(403, _l("A call with a cookie, and the password was typed too long ago.")),
     "second_factor_needed": Known(403, _l("A call with a cookie of somebody who lacks a second factor.")),
     "changed_meanwhile": Known(409, _l("Somebody else changed it at the same time: look again.")),
