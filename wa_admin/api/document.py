@@ -199,8 +199,8 @@ class _Document:
                 "type": "http",
                 "scheme": "bearer",
                 "description": _(
-                    "An API key, “wak_…”: Settings > API keys, or `wa-admin keys add NAME`. It belongs to one "
-                    "workspace, and may be limited to scopes (look, send, link, manage), sessions and a time."
+                    "An API key, “wak_…”: Settings > API keys, or `wa-admin keys add NAME`. It belongs to "
+                    "one workspace, and may be limited to scopes (look, send, link, manage), sessions and a time."
                 ),
             },
         )
