@@ -150,9 +150,9 @@ def routes(app: Flask, number: int = THEIRS) -> Iterator[tuple[str, str, str, bo
         choices = {name: getattr(kind, "items", None) for name, kind in rule._converters.items()}
         values = {name: sorted(some)[0] if some else str(number) for name, some in choices.items()}
         asks = any(some is None for some in choices.values())
-        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             if rule.endpoint not in (*ENDS_THE_LOGIN, "static"):
-                yield method, rule.endpoint, rule.build(values, False)[1], asks
+                yield method, rule.endpoint, (rule.build(values, False) or ("", ""))[1], asks
 
 
 def ask(client: FlaskClient, method: str, path: str, **more: Any) -> TestResponse:

@@ -200,7 +200,8 @@ class _Document:
                 "scheme": "bearer",
                 "description": _(
                     "An API key, “wak_…”: Settings > API keys, or `wa-admin keys add NAME`. It belongs to "
-                    "one workspace, and may be limited to scopes (look, send, link, manage), sessions and a time."
+                    "one workspace, and may be limited to scopes (look, send, link, manage), to sessions "
+                    "and in time."
                 ),
             },
         )

@@ -157,9 +157,7 @@ def keys() -> None:
 
 @keys.command("add")
 @click.argument("name")
-@click.option(
-    "--scope", "scopes", type=SCOPES, multiple=True, help="What it may do; everything otherwise."
-)
+@click.option("--scope", "scopes", type=SCOPES, multiple=True, help="What it may do; everything otherwise.")
 @click.option("--session", "names", multiple=True, help="Only this session; may be given several times.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Stop working after so many days.")
 @as_json
