@@ -243,7 +243,8 @@ class _Environment:
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         try:
-            return tuple(ipaddress.ip_network(one.strip()) for one in self.text(name).split(",") if one.strip())
+            networks = filter(None, map(str.strip, self.text(name).split(",")))
+            return tuple(map(ipaddress.ip_network, networks))
         except ValueError as error:
             raise BadSetting(name, f"must list networks such as 10.0.0.0/8,fd00::/8: {error}") from error
 

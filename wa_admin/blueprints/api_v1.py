@@ -281,7 +281,8 @@ def sync_sessions(body):
     refuses=(
         "bad_number", "bad_group_id", "message_missing", "message_too_long", "session_not_found",
         "session_ambiguous", "session_inactive", "no_session", "spread_off", "key_bad",
-        "idempotency_key_reused", "bad_base64", "media_empty", "media_refused", "media_not_image", "media_too_large",
+        "idempotency_key_reused", "bad_base64", "media_empty", "media_refused", "media_not_image",
+        "media_too_large",
     ),
 )  # fmt: skip
 def send(body):
