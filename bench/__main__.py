@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import machine, outside, rounds, stub, subjects
+from . import machine, many, outside, rounds, stub, subjects
 
 HISTORY = Path(__file__).parent / "results" / "history.jsonl"
 KEPT_RUNS = 30
@@ -67,6 +67,7 @@ def _measure(place: Path) -> Iterator[Figure]:
     subjects.check({"accept": accept})
     yield from _accepting(accept)
     yield from _from_outside(place / "data")
+    yield from _of_many(place)
 
 
 def _accepting(accept: subjects.Subject) -> Iterator[Figure]:
@@ -98,12 +99,23 @@ def _from_outside(data_dir: Path) -> Iterator[Figure]:
     yield Figure("cold_start_cpu_per_bare", ours.cpu_seconds / bare.cpu_seconds, 4.0, 6.25)
 
 
+def _of_many(place: Path) -> Iterator[Figure]:
+    few, thousand = many.costs(place)
+    page_of_few, page_of_many = few.page_seconds / few.h_seconds, thousand.page_seconds / thousand.h_seconds
+    yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3, 1.5)
+    yield Figure("list_news_of_10_per_h", few.news_seconds / few.h_seconds, 12.0)
+    yield Figure("list_unchanged_of_10_per_h", few.unchanged_seconds / few.h_seconds, 3.5)
+    yield Figure("list_unchanged_of_1000_per_h", thousand.unchanged_seconds / thousand.h_seconds)
+    yield Figure("check_of_1000_seconds", thousand.tick_seconds, 10.0)
+    yield Figure("rss_of_1000_per_10", thousand.rss_bytes / few.rss_bytes, 1.2, 1.35)
+
+
 def _print_table(figures: list[Figure]) -> None:
-    print(f"{'figure':<28}{'value':>10}{'target':>9}{'fails':>8}")
+    print(f"{'figure':<30}{'value':>10}{'target':>9}{'fails':>8}")
     for figure in figures:
         limits = (f"{limit:g}" if limit is not None else "" for limit in (figure.target, figure.fails_above))
         target, fails_above = limits
-        print(f"{figure.name:<28}{figure.value:>10.2f}{target:>9}{fails_above:>8}  {figure.verdict}".rstrip())
+        print(f"{figure.name:<30}{figure.value:>10.2f}{target:>9}{fails_above:>8}  {figure.verdict}".rstrip())
 
 
 def _keep(line: str) -> None:

@@ -126,6 +126,11 @@ def _left(seconds: float) -> str:
 
 
 def _time(when: datetime, text: str, kind: str = "at") -> Markup:
-    full = f"{format_date(when, 'medium')}, {format_time(when, 'medium')}"
+    full = _in_full(when, str(get_locale()), str(get_timezone()))
     iso = when.astimezone(UTC).isoformat(timespec="seconds")
     return Markup('<time datetime="{}" title="{}" data-{}>{}</time>').format(iso, full, kind, text)
+
+
+@lru_cache(maxsize=1024)
+def _in_full(when: datetime, _locale: str, _zone: str) -> str:
+    return f"{format_date(when, 'medium')}, {format_time(when, 'medium')}"

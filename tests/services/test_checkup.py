@@ -149,3 +149,24 @@ def test_of_many_webhooks_some_are_looked_at_each_time(stub, twenty, monkeypatch
     monkeypatch.setattr(checkup, "HOOKS_AT_ONCE", 5)
     watch.reconcile()
     assert len({route for route in stub.routes_asked() if "webhook/find" in route}) == 5
+
+
+def test_a_live_list_saves_the_questions_about_those_that_are_connected(stub, make_session):
+    make_session("One", checked_at=ago(minutes=5))
+    make_session("Two", checked_at=ago(minutes=5))
+    rows = [
+        {"name": "one", "connectionStatus": "open", "ownerJid": "6281234567890@s.whatsapp.net"},
+        {"name": "two", "connectionStatus": "close"},
+    ]
+    stub.script["fetchInstances"] = [(200, rows)]
+    watch.reconcile()
+    assert asked_states(stub) == ["GET /instance/connectionState/two"]
+    assert looks() == [Look.CONNECTED, Look.CONNECTED]
+
+
+@pytest.mark.parametrize("answer", [(200, {"odd": 1}), (500, {}), (200, [None, {"name": 1}]), None])
+def test_without_a_list_each_session_is_asked_for(stub, make_session, answer):
+    make_session(checked_at=ago(minutes=5))
+    stub.script["fetchInstances"] = [answer]
+    watch.reconcile()
+    assert (looks(), len(asked_states(stub))) == ([Look.CONNECTED], 1)

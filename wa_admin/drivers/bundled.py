@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .contract import Code, NotConnected, State
+from .contract import BadAnswer, Code, NotConnected, State
 from .evolution import Evolution, path_to
-from .evolution_events import moment, state_of
+from .evolution_events import moment, number_of, state_of, text_of
 
 LONGEST_LIFE_SECONDS = 3600
 
@@ -27,6 +27,14 @@ class Bundled(Evolution):
 
     def pair(self, instance: str, phone: str) -> Code:
         return self._paired(instance, self._connect(instance, number=phone))
+
+    def states(self) -> dict[str, State]:
+        """Of all sessions: unlike Evolution's, this list is live."""
+        rows = self._call("GET", "/instance/fetchInstances", seconds=self.read_seconds)
+        if not isinstance(rows, list):
+            raise BadAnswer("this is no list of sessions")
+        found = [row for row in rows if isinstance(row, dict) and text_of(row, "name")]
+        return {row["name"]: _listed(row) for row in found}
 
     def stop(self, instance: str) -> None:
         self._call("POST", path_to("instance/stop", instance), seconds=self.read_seconds)
@@ -58,3 +66,8 @@ class Bundled(Evolution):
         if isinstance(seconds, int | float) and 0 <= seconds <= LONGEST_LIFE_SECONDS:
             lifetime = max(1, round(seconds))
         return moment(said.get("expiresAt")), lifetime
+
+
+def _listed(row: dict[str, Any]) -> State:
+    said = {"state": row.get("connectionStatus")}
+    return replace(state_of(said), number=number_of(row.get("ownerJid")))

@@ -125,12 +125,21 @@ def _greet(visit: Visit) -> Greeting | None:
         began = time.monotonic()
         version = _twice(visit.driver.version)
         latency_ms = int(1000 * (time.monotonic() - began))
-        return Greeting(version, latency_ms, visit.driver.states() or {})
+        return Greeting(version, latency_ms, _listed(visit.driver))
     except (Unreachable, TimedOut, BadKey) as error:
         visit.lost = error
     except GatewayError as error:
         _log.warning("gateway: %s: %s", error.code, error.detail)
     return None
+
+
+def _listed(driver: Driver) -> Mapping[str, State]:
+    """Without a list that can be read, each session is asked for."""
+    try:
+        return driver.states() or {}
+    except GatewayError as error:
+        _log.info("no list of sessions: %s: %s", error.code, error.detail)
+        return {}
 
 
 def _twice(ask: Callable[[], str]) -> str:

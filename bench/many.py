@@ -1,0 +1,161 @@
+"""What a thousand sessions cost, beside ten: the list, a round of checks, and memory.
+
+Run as a process of its own for each number of sessions, so that its memory is its own:
+`python -m bench.many DATA_DIR COUNT` prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import Gateway, WhatsAppSession
+from wa_admin.services import gateways, watch
+
+from . import rounds, subjects
+
+FEW, MANY = 10, 1000
+GATEWAY_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one number of sessions, times in seconds; `h_seconds` is the bare request of the same process."""
+
+    page_seconds: float
+    unchanged_seconds: float
+    news_seconds: float
+    h_seconds: float
+    tick_seconds: float
+    rss_bytes: int
+
+
+def costs(place: Path) -> tuple[Cost, Cost]:
+    """Of ten sessions and of a thousand."""
+    return _measured(place / "few", FEW), _measured(place / "many", MANY)
+
+
+def _measured(data_dir: Path, count: int) -> Cost:
+    command = [sys.executable, "-m", "bench.many", str(data_dir), str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def main(data_dir: Path, count: int) -> None:
+    panel = subjects.Panel(data_dir, max_sessions=count)
+    with panel.app.app_context(), _gateway() as url:
+        first = _add(count - 1, url)
+        page = panel.home()
+        looks = {
+            "bare": panel.bare(),
+            "page": page,
+            "unchanged": panel.poll(_poll_path(page)),
+            "news": panel.poll(_outdated(_poll_path(page))),
+        }
+        subjects.check(looks)
+        cpu = rounds.cpu_seconds(looks)
+        began = time.monotonic()
+        watch.reconcile()
+        tick_seconds = time.monotonic() - began
+        _check_that_all_were_asked(first)
+    rss_bytes = psutil.Process().memory_info().rss
+    cost = Cost(cpu["page"], cpu["unchanged"], cpu["news"], cpu["bare"], tick_seconds, rss_bytes)
+    print(json.dumps(asdict(cost)))
+
+
+def _add(count: int, url: str) -> WhatsAppSession:
+    """So many linked sessions more, all on a gateway that takes its time."""
+    now = clock.now()
+    with writing():
+        gateway = gateways.of_workspace()
+        gateway.base_url = url
+        first = db.session.query(WhatsAppSession).one()
+        kept = {column.key: getattr(first, column.key) for column in WhatsAppSession.__table__.columns}
+        del kept["id"]
+        for number in range(count):
+            name = f"bench_{number}"
+            own = {"name": name, "name_key": name, "session_id": name, "instance": name, "is_default": False}
+            stale = {"checked_at": now - timedelta(minutes=1), "last_proof_at": now}
+            db.session.add(WhatsAppSession(**kept | own | stale))
+    return first
+
+
+def _poll_path(page: subjects.Subject) -> str:
+    _, body = page()
+    (path,) = re.findall(r'id="lineup-poll"[^>]* hx-get="(/sessions/news\?[^"]*)"', body.decode())
+    return path.replace("&amp;", "&")
+
+
+def _outdated(path: str) -> str:
+    """As of somebody who has not seen the last change of the first line."""
+    return re.sub(r"(v=[0-9a-f]+\.[0-9a-f]{2})[0-9a-f]{5}", r"\g<1>zzzzz", path, count=1)
+
+
+def _check_that_all_were_asked(first: WhatsAppSession) -> None:
+    query = db.session.query(WhatsAppSession).filter(
+        WhatsAppSession.checked_at < clock.now() - timedelta(seconds=50)
+    )
+    assert query.count() == 0, "some sessions were not checked"
+    assert db.session.get(Gateway, first.gateway_id).failure is None  # type: ignore[union-attr]
+
+
+@contextmanager
+def _gateway() -> Iterator[str]:
+    """One on which every session is connected and reports to us."""
+    hook_url = gateways.hook_url(gateways.of_workspace())
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _serve(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            time.sleep(GATEWAY_SECONDS)
+            body = json.dumps(_said(self.path, hook_url)).encode()
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            self.wfile.write(head.encode() + body)
+
+        do_GET = do_POST = _serve
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _said(path: str, hook_url: str) -> object:
+    name = path.rsplit("/", 1)[1]
+    if "fetchInstances" in path:
+        return []  # the dearest case: each session is asked for
+    if "connectionState" in path:
+        return {"instance": {"instanceName": name, "state": "open", "number": "6281234567890"}}
+    if "webhook" in path:
+        return {"url": hook_url, "enabled": True, "events": []}
+    return {"status": 200, "message": "Welcome", "version": "2.3.6"}
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
