@@ -126,3 +126,9 @@ def test_probes_and_metrics_show_no_number_and_no_name(client, healthy, connecte
     shown = client.get("/readyz").text + client.get("/metrics").text
     assert connected.linked_number not in shown
     assert connected.name not in shown
+
+
+def test_a_key_of_some_sessions_does_not_read_the_figures_of_all(client, connected):
+    _key, raw = api_keys.issue(1, "a", scopes=["look"], session_ids=[connected.id], actor="cli")
+    headers = {"Authorization": f"Bearer {raw}", "X-Forwarded-For": "192.0.2.7"}
+    assert client.get("/metrics", headers=headers).status_code == 403

@@ -7,8 +7,9 @@ from flask import Blueprint, Response, current_app, g, request
 
 from .. import clock
 from ..metrics import Latencies, exposition
+from ..permissions import Permission
 from ..services import api_keys, vitals
-from .access import public
+from .access import KeyMayNot, public
 
 bp = Blueprint("probes", __name__)
 
@@ -50,7 +51,9 @@ def readyz():
 @public
 def metrics():
     if not _is_from_this_machine():
-        api_keys.check(request.headers.get("Authorization", "").removeprefix("Bearer ").strip())
+        key = api_keys.check(request.headers.get("Authorization", "").removeprefix("Bearer ").strip())
+        if not key.sees_all or Permission.LOOK not in key.scopes:
+            raise KeyMayNot(key.scopes)
     text = exposition(vitals.figures(clock.now()), current_app.extensions["latencies"])
     return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
