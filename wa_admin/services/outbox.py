@@ -24,7 +24,7 @@ from ..extensions import db, writing
 from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import WAITING
 from ..refusal import Refusal
-from . import keyset, progress, roster, timeline
+from . import keyset, progress, roster, scope, timeline
 from .attachments import NewAttachment
 from .keyset import Page
 
@@ -94,7 +94,7 @@ def send(
     fingerprint = _fingerprint(session_name, recipient.address, text, attached) if key else None
     with writing():
         if key and (earlier := _by_key(workspace_id, key)) is not None:
-            if earlier.fingerprint != fingerprint:
+            if earlier.fingerprint != fingerprint or not scope.holds(earlier.session_id):
                 raise KeyReused
             return earlier
         wa_session = roster.to_send_from(workspace_id, session_name, recipient.address)
@@ -332,4 +332,5 @@ def _fingerprint(
 
 
 def _by_key(workspace_id: int, key: str) -> Message | None:
-    return db.session.scalar(select(Message).filter_by(workspace_id=workspace_id, idempotency_key=key))
+    query = select(Message).filter_by(workspace_id=workspace_id, idempotency_key=key)
+    return db.session.scalar(query, execution_options=scope.EVERYWHERE)  # a key is used once, whoever did
