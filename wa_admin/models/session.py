@@ -165,7 +165,7 @@ class WhatsAppSession(Base):
     last_proof: Mapped[str | None] = mapped_column(String(16))  # delivery, message
     linked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     connected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not connected since, however it changed
+    away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not connected since then
     silent_restart_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # the code that waits for the phone: secrets, encrypted, gone after success or expiry
