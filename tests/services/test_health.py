@@ -115,3 +115,11 @@ def test_each_gateway_that_holds_a_session_is_told_of(make_session):
     make_session("Other", gateway_id=other.id)
     names = [check.name for check in health.look(1)]
     assert [name for name in names if name.startswith("Gateway")] == ["Gateway bundled", "Gateway office"]
+
+
+def test_a_lowered_limit_is_told_with_the_way_out(app, make_session):
+    for name in ("One", "Two"):
+        make_session(name)
+    check = next(one for one in health.look(1) if one.name == "Sessions")
+    assert (check.ok, check.sentence) == (None, "2 of 1 that are allowed.")
+    assert "cleanup --keep 1" in check.next_step
