@@ -11,6 +11,7 @@ from ..forms import refusals_shown_in
 from ..forms.alert import FORMS, KINDS, EditForm
 from ..permissions import Permission
 from ..services import alert_texts, alerts, outages
+from ..words import html_language
 from .access import proved, requires
 
 bp = Blueprint("alerts", __name__, url_prefix="/settings/alerts")
@@ -34,7 +35,9 @@ def index():
 @requires(Permission.MANAGE)
 @proved
 def new(kind):
-    form = FORMS[kind](language=current_user.language or "en", time_zone=str(get_timezone()))
+    form = FORMS[kind](
+        language=current_user.language or html_language().replace("-", "_"), time_zone=str(get_timezone())
+    )
     if form.validate_on_submit():
         with refusals_shown_in(form):
             channel = alerts.add(
