@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jinja2 import FileSystemBytecodeCache
+from people import PASSWORD
 from sqlalchemy import event
 from stub_gateway import StubGateway
 
@@ -22,7 +23,6 @@ from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status,
 from wa_admin.services import gateways, logins, users
 
 pytest_plugins = ["conformance_table"]
-PASSWORD = "correct horse battery staple"
 
 
 class Browser(FlaskClient):

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 
 from wa_admin import clock
 from wa_admin.blueprints import access

@@ -208,11 +208,9 @@ def test_without_any_session_there_is_nothing_to_send_from(api):
     assert error(api.send(session_id="Marketing"))[:2] == (409, "no_session")
 
 
-def test_auto_takes_the_connected_session_with_the_fewest_waiting(api, make_session):
-    make_session("Busy", waiting_count=5)
-    make_session("Offline", status="disconnected", reason="network")
-    make_session("Idle", waiting_count=1)
-    assert api.send(session_id="auto").get_json()["data"]["session_name"] == "Idle"
+def test_auto_is_refused_until_it_is_switched_on(api, connected):
+    refused = api.send(session_id="auto")
+    assert (refused.status_code, refused.get_json()["error"]["code"]) == (409, "spread_off")
 
 
 def test_one_message_tells_the_steps_of_its_delivery(stub, api, connected):

@@ -1,7 +1,7 @@
 """An operator with some of the sessions, an app whose key is for some of them: the others are not there."""
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 from two_workspaces import ask, routes
 
 from wa_admin import clock

@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing

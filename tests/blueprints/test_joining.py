@@ -5,7 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 from two_workspaces import routes
 
 from wa_admin import clock

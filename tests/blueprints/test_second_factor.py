@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pyotp
 import pytest
-from conftest import PASSWORD
 from markup import read
+from people import PASSWORD
 
 from wa_admin import clock
 from wa_admin.app import vault

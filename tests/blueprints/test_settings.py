@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 
 from wa_admin.extensions import db
 from wa_admin.models import ApiKey, Role, User

@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 from sqlalchemy.exc import DatabaseError
 
 from wa_admin.extensions import db, writing

@@ -2,7 +2,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 
 from wa_admin import clock
 from wa_admin.crypto import digest

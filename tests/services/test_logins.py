@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
-from conftest import PASSWORD
+from people import PASSWORD
 from sqlalchemy import select
 
 from wa_admin import clock

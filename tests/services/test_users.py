@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 from sqlalchemy import select
 
 from wa_admin import passwords, plain

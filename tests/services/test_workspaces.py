@@ -1,7 +1,7 @@
 import threading
 
 import pytest
-from conftest import PASSWORD
+from people import PASSWORD
 from two_workspaces import THEIRS, furnish_other_workspace
 
 from wa_admin import plain
