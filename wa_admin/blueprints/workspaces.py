@@ -43,7 +43,7 @@ def index():
         "settings/workspaces.html",
         form=form,
         summaries=workspaces.listed(),
-        mine={one.id for one in _mine()},
+        mine={one.id for one in workspaces.of_person(current_user.user_id)},
     )
     return page, 422 if form.errors else 200
 
@@ -80,7 +80,8 @@ def join(id):
 
 
 def _mine() -> list[Workspace]:
-    return workspaces.of_person(current_user.user_id)
+    """Where else somebody may look; nothing, and no query, for who is in one workspace only."""
+    return workspaces.of_person(current_user.user_id) if current_user.is_elsewhere_too else []
 
 
 def _me() -> logins.Identity:

@@ -64,6 +64,7 @@ class Identity(UserMixin):
     is_owner: bool
     awaits_second_factor: bool
     lacks_second_factor: bool
+    is_elsewhere_too: bool  # in other workspaces
     language: str | None
     time_zone: str | None
     theme: str
@@ -105,10 +106,14 @@ _is_required = (
 )
 _has_factor = or_(_user.sealed_totp_secret.is_not(None), _has_passkey)
 _lacks_factor = and_(_is_required, not_(_has_factor))
+_other = Membership.__table__.alias()
+_is_elsewhere_too = exists().where(
+    _other.c.user_id == _login.user_id, _other.c.workspace_id != _login.workspace_id, _other.c.is_active
+)
 IDENTITY = (
     _login.id, _login.user_id, _user.email, _user.name, _member.role, _member.workspace_id, _member.sees_all,
-    _user.is_owner, _login.awaits_second_factor, _lacks_factor, _user.language, _user.time_zone, _user.theme,
-    _login.created_at, _login.seen_at, _login.proved_at,
+    _user.is_owner, _login.awaits_second_factor, _lacks_factor, _is_elsewhere_too, _user.language,
+    _user.time_zone, _user.theme, _login.created_at, _login.seen_at, _login.proved_at,
 )  # fmt: skip
 # who a login belongs to, and what they are in the workspace they look at
 IS_THEIRS = and_(
