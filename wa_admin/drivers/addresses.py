@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
-import httpcore
-
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -23,6 +21,8 @@ def look_up(host: str, port: int, seconds: float) -> list[str]:
     """The addresses of a host, which may be one already. Raises httpcore.ConnectError, ConnectTimeout."""
     if _address(host):
         return [host]
+    import httpcore  # here, since pages check addresses too and must not pay for it at the start
+
     found: Future[list[Any]] = Future()
 
     def ask() -> None:

@@ -18,8 +18,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import and_, or_, select, update
 
-from .. import clock
-from ..drivers import DRIVERS
+from .. import clock, drivers
 from ..drivers.contract import (
     Attached,
     BadKey,
@@ -286,7 +285,7 @@ def _can_ask_again(message: Message) -> bool:
     """Whether the gateway, as it is now, drops what it has seen under the same reference."""
     if message.session is None or not gateways.can(message.session.gateway, "ids_in_advance"):
         return False
-    return message.attachment_id is None or DRIVERS[message.session.gateway.kind].files_in_advance
+    return message.attachment_id is None or drivers.DRIVERS[message.session.gateway.kind].files_in_advance
 
 
 def _is_in_doubt(message: Message) -> bool:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpcore
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -21,7 +20,6 @@ from ..app import vault
 from ..drivers import addresses
 from ..drivers.contract import CAPABILITIES, Access, GatewayError
 from ..drivers.deadline import deadline
-from ..drivers.http import whole_url
 from ..extensions import db, writing
 from ..models import Gateway, WhatsAppSession
 from ..refusal import Refusal
@@ -298,6 +296,8 @@ def _columns(
 
 def _without_query(url: str) -> str:
     """What may be shown: a query can hold a key."""
+    from ..drivers.http import whole_url  # here and below: slow to load, and no page needs it
+
     return str(whole_url(url).copy_with(query=None)).rstrip("/")
 
 
@@ -317,6 +317,10 @@ def _check_driver(kind: str, access: Access) -> None:
 
 
 def _check_address(text: str, allow_private: bool, field: str) -> None:
+    import httpcore
+
+    from ..drivers.http import whole_url
+
     field = field if field == "base_url" else f"url_{field}"
     url = whole_url(text)
     port = url.port or (443 if url.scheme == "https" else 80)
