@@ -8,7 +8,8 @@ from typing import Any
 
 from .contract import BadAnswer, Code, NotConnected, State
 from .evolution import Evolution, path_to
-from .evolution_events import moment, number_of, state_of, text_of
+from .evolution_events import moment, number_of, state_of
+from .shapes import text_of
 
 LONGEST_LIFE_SECONDS = 3600
 

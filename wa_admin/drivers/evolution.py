@@ -33,9 +33,10 @@ from .contract import (
     Unsupported,
     Webhook,
 )
-from .evolution_events import number_of, state_of, text_of
+from .evolution_events import number_of, state_of
 from .evolution_refusals import NameTaken, refusal
 from .http import Http
+from .shapes import need_array, need_object, text_of
 
 CODE_LIFE_SECONDS = 45
 
@@ -98,7 +99,7 @@ class Evolution(Driver):
             raise
         if not self._version:
             try:
-                root = _need_object(self._call("GET", "/", seconds=self.read_seconds))
+                root = need_object(self._call("GET", "/", seconds=self.read_seconds))
                 self._version = str(root.get("version") or "")
             except GatewayError:
                 return ""  # it asks the internet before it answers this, and may wait in vain
@@ -123,10 +124,10 @@ class Evolution(Driver):
         return self._paired(instance, self._connect(instance, number=phone))
 
     def state(self, instance: str) -> State:
-        said = _need_object(
+        said = need_object(
             self._call("GET", path_to("instance/connectionState", instance), seconds=self.read_seconds)
         )
-        return self._state(_need_object(said.get("instance")))
+        return self._state(need_object(said.get("instance")))
 
     def stop(self, instance: str) -> None:
         raise Unsupported("Evolution goes offline only by unlinking")
@@ -143,7 +144,7 @@ class Evolution(Driver):
         WhatsApp can unlink."""
         try:
             said = self._call("DELETE", path_to("instance/logout", instance), seconds=self.read_seconds)
-            if "already disconnected" in str(_need_object(said).get("response")):  # as of 2.4
+            if "already disconnected" in str(need_object(said).get("response")):  # as of 2.4
                 raise NotConnected("already disconnected")
         except NotConnected:
             if self._has_login(instance):
@@ -162,10 +163,10 @@ class Evolution(Driver):
             raise BadAnswer("the gateway said that the session is deleted, but it is still there")
 
     def list(self) -> builtins.list[Remote]:
-        rows = _need_array(self._call("GET", "/instance/fetchInstances", seconds=self.read_seconds))
+        rows = need_array(self._call("GET", "/instance/fetchInstances", seconds=self.read_seconds))
         return [
             Remote(name, number_of(row.get("ownerJid")), text_of(row, "profileName"))
-            for row in map(_need_object, rows)
+            for row in map(need_object, rows)
             if (name := text_of(row, "name"))
         ]
 
@@ -173,10 +174,8 @@ class Evolution(Driver):
         said = self._call("GET", path_to("webhook/find", instance), seconds=self.read_seconds)
         if said is None:
             return None
-        hook = _need_object(said)
-        events = frozenset(
-            filter(lambda event: isinstance(event, str), _need_array(hook.get("events") or []))
-        )
+        hook = need_object(said)
+        events = frozenset(filter(lambda event: isinstance(event, str), need_array(hook.get("events") or [])))
         return Webhook(text_of(hook, "url") or "", hook.get("enabled") is True, events)
 
     def set_webhook(self, instance: str, url: str) -> None:
@@ -200,8 +199,8 @@ class Evolution(Driver):
 
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         path = path_to("chat/whatsappNumbers", instance)
-        rows = _need_array(self._call("POST", path, body={"numbers": numbers}, seconds=self.send_seconds))
-        found = {text_of(row, "number"): row for row in map(_need_object, rows)}
+        rows = need_array(self._call("POST", path, body={"numbers": numbers}, seconds=self.send_seconds))
+        found = {text_of(row, "number"): row for row in map(need_object, rows)}
         if missing := [number for number in numbers if number not in found]:
             raise BadAnswer(f"no answer for {len(missing)} of {len(numbers)} numbers")
         return [
@@ -232,15 +231,15 @@ class Evolution(Driver):
         if not instance or instance != instance.strip():
             raise Rejected("a session id neither is empty nor begins or ends with a space")
         body = {"instanceName": instance, "integration": "WHATSAPP-BAILEYS", "qrcode": False, **more}
-        return _need_object(self._call("POST", "/instance/create", body=body, seconds=self.create_seconds))
+        return need_object(self._call("POST", "/instance/create", body=body, seconds=self.create_seconds))
 
     def _connect(self, instance: str, **params: str) -> dict[str, Any]:
         path = path_to("instance/connect", instance)
-        return _need_object(self._call("GET", path, params=params or None, seconds=self.connect_seconds))
+        return need_object(self._call("GET", path, params=params or None, seconds=self.connect_seconds))
 
     def _linking(self, instance: str, said: dict[str, Any]) -> Code | State:
         if "instance" in said:
-            return self._state(_need_object(said["instance"]))
+            return self._state(need_object(said["instance"]))
         # without a code it is still on its way to WhatsApp
         return self._code(instance, said) or State("connecting", word="connecting")
 
@@ -260,7 +259,7 @@ class Evolution(Driver):
         if self._has_login(instance):
             raise NotConnected("the session is linked and on its way back")
         said = self._make_anew(instance, qrcode=True, number=phone)
-        return self._paired(instance, _need_object(said.get("qrcode") or {}))
+        return self._paired(instance, need_object(said.get("qrcode") or {}))
 
     def _make_anew(self, instance: str, **more: Any) -> dict[str, Any]:
         """With the webhook that it had."""
@@ -274,10 +273,10 @@ class Evolution(Driver):
         """Evolution's column tells nothing of the connection: login sets open, a QR code connecting, logout
         close."""
         params = {"instanceName": instance}
-        rows = _need_array(
+        rows = need_array(
             self._call("GET", "/instance/fetchInstances", params=params, seconds=self.read_seconds)
         )
-        return any(_need_object(row).get("connectionStatus") == "open" for row in rows)
+        return any(need_object(row).get("connectionStatus") == "open" for row in rows)
 
     def _silence(self, instance: str) -> None:
         """A webhook that fails would hold up the removal, for twenty minutes and more."""
@@ -305,10 +304,10 @@ class Evolution(Driver):
 
     def _send(self, route: str, instance: str, body: Any, reference: str, seconds: float) -> str:
         headers = self._naming(reference)
-        said = _need_object(
+        said = need_object(
             self._call("POST", path_to(route, instance), body=body, headers=headers, seconds=seconds)
         )
-        provider_id = text_of(_need_object(said.get("key")), "id")
+        provider_id = text_of(need_object(said.get("key")), "id")
         if provider_id is None:
             raise BadAnswer("the answer names no message")
         return provider_id
@@ -349,15 +348,3 @@ def path_to(route: str, instance: str) -> str:
 def _hook(url: str) -> dict[str, Any]:
     """Empty headers clear what somebody else may have set; media would make events larger than we take."""
     return {"url": url, "headers": {}, "byEvents": False, "base64": False}
-
-
-def _need_object(said: Any) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise BadAnswer("the answer is not of the shape that this gateway has")
-    return said
-
-
-def _need_array(said: Any) -> list[Any]:
-    if not isinstance(said, list):
-        raise BadAnswer("the answer is not of the shape that this gateway has")
-    return said

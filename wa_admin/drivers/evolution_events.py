@@ -20,6 +20,7 @@ from .contract import (
     State,
     StateSeen,
 )
+from .shapes import object_of, text_of
 
 STATUS = {
     "open": "connected",
@@ -153,15 +154,15 @@ def _reason(said: dict[str, Any], word: str) -> str | None:
 
 
 def _codes(envelope: Envelope, read_code: ReadCode) -> Iterator[Seen]:
-    data = _object(envelope.data)
-    if code := read_code(envelope.instance, _object(data.get("qrcode"))):
+    data = object_of(envelope.data)
+    if code := read_code(envelope.instance, object_of(data.get("qrcode"))):
         yield CodeShown(envelope.instance, code)
     elif "statusCode" in data:  # the limit of codes is reached
         yield StateSeen(envelope.instance, State("disconnected", "qr_expired", "refused"), envelope.at)
 
 
 def _states(envelope: Envelope) -> Iterator[Seen]:
-    state = state_of(_object(envelope.data))
+    state = state_of(object_of(envelope.data))
     if state.status is not None:
         yield StateSeen(envelope.instance, state, envelope.at)
 
@@ -183,7 +184,7 @@ def _receipts(envelope: Envelope) -> Iterator[Seen]:
 
 def _sent(envelope: Envelope) -> Iterator[Seen]:
     for message in _each(envelope.data):
-        key = _object(message.get("key"))
+        key = object_of(message.get("key"))
         provider_id, recipient = text_of(key, "id"), text_of(key, "remoteJid")
         if provider_id and recipient:
             yield SentSeen(envelope.instance, provider_id, recipient, _unix(message.get("messageTimestamp")))
@@ -191,7 +192,7 @@ def _sent(envelope: Envelope) -> Iterator[Seen]:
 
 def _messages(envelope: Envelope) -> Iterator[Seen]:
     for message in _each(envelope.data):
-        key = _object(message.get("key"))
+        key = object_of(message.get("key"))
         chat = _chat(key)
         provider_id = text_of(key, "id")
         if not provider_id or not chat.endswith((PERSON, LID, GROUP)):
@@ -206,7 +207,7 @@ def _messages(envelope: Envelope) -> Iterator[Seen]:
             sender_number=number,
             sender_lid=lid,
             push_name=text_of(message, "pushName"),
-            text=_words(_object(message.get("message")), kind),
+            text=_words(object_of(message.get("message")), kind),
             kind="text" if kind in ("conversation", "extendedTextMessage") else kind.removesuffix("Message"),
             from_me=from_me,
             at=_unix(message.get("messageTimestamp")),
@@ -241,7 +242,7 @@ def _sender(key: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _words(message: dict[str, Any], kind: str) -> str:
-    content = _object(message.get(kind))
+    content = object_of(message.get(kind))
     return text_of(message, "conversation") or text_of(content, "text") or text_of(content, "caption") or ""
 
 
@@ -256,19 +257,4 @@ def _unix(seconds: Any) -> datetime | None:
 
 def _each(data: Any) -> list[dict[str, Any]]:
     """Some events come as an object or as an array of them."""
-    return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else [_object(data)]
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def text_of(said: dict[str, Any], key: str) -> str | None:
-    """A text that says something, else None: what a gateway sends is not to be trusted for its type."""
-    value = said.get(key)
-    return _storable(value) if isinstance(value, str) and value else None
-
-
-def _storable(text: str) -> str:
-    """JSON can hold half a character and a zero byte, which no database takes."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+    return [one for one in data if isinstance(one, dict)] if isinstance(data, list) else [object_of(data)]

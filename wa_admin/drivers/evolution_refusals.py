@@ -13,8 +13,8 @@ from .contract import (
     Unlicensed,
     Unsupported,
 )
-from .evolution_events import text_of
 from .http import Answer, refused
+from .shapes import text_of
 
 NOT_CONNECTED = (
     "Connection Closed",

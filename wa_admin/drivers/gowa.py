@@ -32,10 +32,11 @@ from .contract import (
     Unsupported,
     Webhook,
 )
-from .evolution_events import PERSON, number_of, text_of
+from .evolution_events import PERSON, number_of
 from .gowa_events import state_of
 from .gowa_refusals import AlreadyLinked, LoginStored, NameTaken, refusal
 from .http import Http
+from .shapes import need_object, strange, text_of
 from .signatures import header, is_signed
 
 NAME = r"[A-Za-z0-9_-]+"  # it does not decode an id in a path
@@ -91,7 +92,7 @@ class Gowa(Driver):
     def version(self) -> str:
         """Its version, "8" for any 8.x: only 9 tells. Raises Unsupported for what is older."""
         try:
-            info = _object(self._call("GET", "/app/info"))
+            info = need_object(self._call("GET", "/app/info"))
         except (InstanceNotFound, Rejected, Unsupported):
             self._devices()
             self._lacking = frozenset() if self._has_hooks() else frozenset({"set_webhook", "passkey"})
@@ -119,7 +120,7 @@ class Gowa(Driver):
         if state.number:
             return self._reconnect(instance)
         try:
-            said = _object(self._call("GET", path_to(instance, "login"), seconds=self.link_seconds))
+            said = need_object(self._call("GET", path_to(instance, "login"), seconds=self.link_seconds))
         except AlreadyLinked:
             return self.state(instance)
         except LoginStored:
@@ -137,14 +138,14 @@ class Gowa(Driver):
         if state.number:
             raise NotConnected("the session is linked and on its way back")
         path, params = path_to(instance, "login/code"), {"phone": phone}
-        said = _object(self._call("POST", path, params=params, seconds=self.link_seconds))
+        said = need_object(self._call("POST", path, params=params, seconds=self.link_seconds))
         code = (text_of(said, "pair_code") or "").replace("-", "")
         if not code:
             raise BadAnswer("the answer holds no pairing code")
         return Code(None, code, None, self._now() + timedelta(seconds=PAIRING_SECONDS), PAIRING_SECONDS)
 
     def passkey_challenge(self, instance: str) -> dict[str, Any]:
-        challenge = _object(self._call("GET", "/app/passkey", instance)).get("challenge")
+        challenge = need_object(self._call("GET", "/app/passkey", instance)).get("challenge")
         if not isinstance(challenge, dict):
             raise Rejected("WhatsApp asks for no passkey now")
         return challenge
@@ -185,7 +186,7 @@ class Gowa(Driver):
 
     def webhook(self, instance: str) -> Webhook | None:
         """Not enabled when it is signed with another key than our newest."""
-        said = _object(self._call("GET", path_to(instance, "webhook")))
+        said = need_object(self._call("GET", path_to(instance, "webhook")))
         url = text_of(said, "webhook_url")
         if url is None:
             return None
@@ -260,19 +261,19 @@ class Gowa(Driver):
         """The results, which may be missing. Without a path of its own a device is named in a header."""
         headers = {"X-Device-Id": quote(instance, safe="")} if instance is not None else None
         said = self._http.call(method, path, headers=headers, seconds=seconds or self.read_seconds, **more)
-        return _object(said).get("results")
+        return need_object(said).get("results")
 
     def _device(self, instance: str) -> dict[str, Any]:
         """The one honest answer about a device."""
-        device = _object(self._call("GET", path_to(instance)))
+        device = need_object(self._call("GET", path_to(instance)))
         self._remember(instance, device)
         return device
 
     def _devices(self) -> builtins.list[dict[str, Any]]:
         said = self._call("GET", "/devices") or []  # none is null
         if not isinstance(said, list):
-            raise _strange()
-        devices = [_object(one) for one in said]
+            raise strange()
+        devices = [need_object(one) for one in said]
         for device in devices:
             self._remember(text_of(device, "id"), device)
         return devices
@@ -312,14 +313,14 @@ class Gowa(Driver):
             raise NotConnected("the code was gone before it could be fetched") from error
         duration = said.get("qr_duration")
         if not isinstance(duration, int) or not 0 < duration <= 60:
-            raise _strange()
+            raise strange()
         seconds = 2 * duration  # it tells half of the code's life
         ends_at = self._now() + timedelta(seconds=seconds)
         return Code(None, None, 1, ends_at, seconds, picture.checked(answer.content or b""))
 
     def _with_passkey(self, instance: str, state: State) -> State:
         try:
-            said = _object(self._call("GET", "/app/passkey", instance))
+            said = need_object(self._call("GET", "/app/passkey", instance))
         except Unsupported:
             return state
         if text_of(said, "status") in (None, "none"):
@@ -329,9 +330,11 @@ class Gowa(Driver):
 
     def _is_on_whatsapp(self, instance: str, number: str) -> bool:
         params = {"phone": _digits(number)}
-        said = _object(self._call("GET", "/user/check", instance, params=params, seconds=self.send_seconds))
+        said = need_object(
+            self._call("GET", "/user/check", instance, params=params, seconds=self.send_seconds)
+        )
         if not isinstance(said.get("is_on_whatsapp"), bool):
-            raise _strange()
+            raise strange()
         return bool(said["is_on_whatsapp"])
 
 
@@ -350,17 +353,7 @@ def _digits(number: str) -> str:
 
 
 def _id_of(said: Any) -> str:
-    found = text_of(_object(said), "message_id")
+    found = text_of(need_object(said), "message_id")
     if found is None:
         raise BadAnswer("the answer names no message")
     return found
-
-
-def _object(said: Any) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise _strange()
-    return said
-
-
-def _strange() -> BadAnswer:
-    return BadAnswer("the answer is not of the shape that this gateway has")

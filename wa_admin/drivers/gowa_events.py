@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .contract import BadAnswer, MessageSeen, ReceiptSeen, Seen, State
-from .evolution_events import GROUP, LID, PERSON, moment, number_of, text_of
+from .evolution_events import GROUP, LID, PERSON, moment, number_of
+from .shapes import text_of
 
 STATUS = {
     "logged_in": "connected",

@@ -14,8 +14,8 @@ from .contract import (
     Rejected,
     Unsupported,
 )
-from .evolution_events import text_of
 from .http import Answer, refused
+from .shapes import text_of
 
 HOLD_SECONDS = 3600.0  # after 463, WhatsApp's limit on new chats: GOWA itself has tried twice by then
 

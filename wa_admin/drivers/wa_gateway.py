@@ -35,10 +35,11 @@ from .contract import (
 )
 from .deadline import deadline
 from .evolution import path_to
-from .evolution_events import PERSON, text_of
+from .evolution_events import PERSON
 from .http import Answer, Http, refused
+from .shapes import object_of, text_of
 from .signatures import header
-from .wa_gateway_events import number_in, object_of, state_of
+from .wa_gateway_events import number_in, state_of
 
 FIRST_CODE_SECONDS = 60  # the only one that is ever told
 SHADOWED = ("start", "logout")  # routes of its own, so a session of that name cannot be read

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from .contract import BadAnswer, MessageSeen, Seen, State, StateSeen
-from .evolution_events import GROUP, LID, PERSON, number_of, text_of
+from .evolution_events import GROUP, LID, PERSON, number_of
+from .shapes import object_of, text_of
 
 STATUS = {
     "connected": ("connected", None),
@@ -44,10 +45,6 @@ def number_in(details: dict[str, Any]) -> str | None:
     """Of the login that it has, connected or not. It cuts a JID at its colon, if there is one."""
     number = (text_of(details, "phoneNumber") or "").removesuffix(PERSON)
     return number if number.isdecimal() else None
-
-
-def object_of(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _message(instance: str, said: dict[str, Any]) -> list[Seen]:

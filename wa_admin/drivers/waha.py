@@ -38,10 +38,11 @@ from .contract import (
     Unsupported,
     Webhook,
 )
-from .evolution_events import PERSON, text_of
+from .evolution_events import PERSON
 from .http import Answer, Http
+from .shapes import need_object, object_of, strange, text_of
 from .signatures import header, is_signed
-from .waha_events import USER, jid_of, message_id, object_of, state_of
+from .waha_events import USER, jid_of, message_id, state_of
 from .waha_refusals import NameTaken, refusal
 
 FIRST_CODE_SECONDS, CODE_SECONDS, CODES = 60, 20, 6
@@ -95,7 +96,7 @@ class Waha(Driver):
         self._http.close()
 
     def version(self) -> str:
-        said = _need_object(self._http.call("GET", "/api/server/version", seconds=self.read_seconds))
+        said = need_object(self._http.call("GET", "/api/server/version", seconds=self.read_seconds))
         self._engine, self._version = text_of(said, "engine") or "", text_of(said, "version") or ""
         return self._version
 
@@ -147,7 +148,7 @@ class Waha(Driver):
         if client.get("deviceName"):
             raise Rejected("the session has config.client.deviceName, which breaks pairing codes")
         path = path_to("auth/request-code", instance)
-        said = _need_object(
+        said = need_object(
             self._http.call("POST", path, body={"phoneNumber": phone}, seconds=self.change_seconds)
         )
         code = (text_of(said, "code") or "").replace("-", "")
@@ -157,7 +158,7 @@ class Waha(Driver):
 
     def passkey_challenge(self, instance: str) -> dict[str, Any]:
         path = path_to("auth/passkey/challenge", instance)
-        return _need_object(self._of_passkey("GET", path))
+        return need_object(self._of_passkey("GET", path))
 
     def answer_passkey(self, instance: str, assertion: Mapping[str, Any]) -> None:
         self._of_passkey("POST", path_to("auth/passkey", instance), body=dict(assertion))
@@ -197,8 +198,8 @@ class Waha(Driver):
         # without all=true it hides the stopped ones
         rows = self._http.call("GET", "/api/sessions", params={"all": "true"}, seconds=self.read_seconds)
         if not isinstance(rows, list):
-            raise _strange()
-        found = [(text_of(row, "name"), state_of(row)) for row in map(_need_object, rows)]
+            raise strange()
+        found = [(text_of(row, "name"), state_of(row)) for row in map(need_object, rows)]
         return {name: state for name, state in found if name}
 
     def webhook(self, instance: str) -> Webhook | None:
@@ -260,11 +261,11 @@ class Waha(Driver):
 
     def _session(self, instance: str, **more: Any) -> dict[str, Any]:
         said = self._http.call("GET", _session_path(instance), seconds=self.read_seconds, **more)
-        return _need_object(said)
+        return need_object(said)
 
     def _act(self, instance: str, verb: str) -> dict[str, Any]:
         path = f"{_session_path(instance)}/{verb}"
-        return _need_object(self._http.call("POST", path, seconds=self.change_seconds))
+        return need_object(self._http.call("POST", path, seconds=self.change_seconds))
 
     def _do(self, method: str, path: str, *, seconds: float, **more: Any) -> Answer:
         """For what may answer with nothing at all."""
@@ -291,7 +292,7 @@ class Waha(Driver):
             said = self._of_passkey("GET", path_to("auth/passkey/confirmation", instance))
         except (Rejected, Unsupported):  # over since we looked
             return state
-        return replace(state, passkey_code=text_of(_need_object(said), "code"))
+        return replace(state, passkey_code=text_of(need_object(said), "code"))
 
     def _code_of(self, instance: str, session: dict[str, Any]) -> Code | State:
         if session.get("status") != "SCAN_QR_CODE":  # to ask then would only wait
@@ -303,7 +304,7 @@ class Waha(Driver):
             said = self._http.call("GET", path, params={"format": "raw"}, seconds=self.code_seconds)
         except NotConnected:  # scanned, or out of codes, since we looked
             return self.state(instance)
-        qr = text_of(_need_object(said), "value")
+        qr = text_of(need_object(said), "value")
         if qr is None:
             raise BadAnswer("the answer holds no code")
         return self._shown(instance, qr)
@@ -337,11 +338,11 @@ class Waha(Driver):
         if chat := self._chats.get((instance, number)):
             return chat
         params = {"phone": number, "session": instance}
-        said = _need_object(
+        said = need_object(
             self._http.call("GET", "/api/contacts/check-exists", params=params, seconds=self.read_seconds)
         )
         if not isinstance(said.get("numberExists"), bool):
-            raise _strange()
+            raise strange()
         if not said["numberExists"]:
             return None
         if len(self._chats) >= MOST_CHATS_KEPT:
@@ -351,7 +352,7 @@ class Waha(Driver):
 
     def _send(self, route: str, body: dict[str, Any], seconds: float) -> str:
         try:
-            said = _need_object(self._http.call("POST", route, body=body, seconds=seconds))
+            said = need_object(self._http.call("POST", route, body=body, seconds=seconds))
         except GatewayError as error:
             if error.may_have_left and "id" not in body:
                 raise OutcomeUnknown(error.detail) from error
@@ -394,13 +395,3 @@ def _before_it_left() -> Iterator[None]:
 
 def _life(sequence: int) -> int:
     return FIRST_CODE_SECONDS if sequence == 1 else CODE_SECONDS
-
-
-def _need_object(said: Any) -> dict[str, Any]:
-    if not isinstance(said, dict):
-        raise _strange()
-    return said
-
-
-def _strange() -> BadAnswer:
-    return BadAnswer("the answer is not of the shape that this gateway has")

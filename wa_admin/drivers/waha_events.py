@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .contract import BadAnswer, MessageSeen, ReceiptSeen, Seen, State, StateSeen
-from .evolution_events import GROUP, LID, PERSON, number_of, text_of
+from .evolution_events import GROUP, LID, PERSON, number_of
+from .shapes import object_of, text_of
 
 USER = "@c.us"  # what WAHA writes where WhatsApp's own JID has @s.whatsapp.net
 STATUS = {
@@ -82,10 +83,6 @@ def message_id(said: Any) -> str | None:
         return None
     parts = said.split("_")
     return parts[2] if len(parts) > 2 and parts[0] in ("true", "false") else said
-
-
-def object_of(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

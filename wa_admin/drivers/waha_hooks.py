@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .waha_events import object_of
+from .shapes import object_of
 
 OURS = {"name": "X-Wa-Admin", "value": "1"}  # known by this header when our URL has changed
 

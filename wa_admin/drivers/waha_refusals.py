@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .contract import BadAnswer, GatewayError, NotConnected, RateLimited, Rejected, Unsupported
-from .evolution_events import text_of
 from .http import Answer, one_line, refused
-from .waha_events import object_of
+from .shapes import object_of, text_of
 
 HOLD_SECONDS = 3600.0  # after 463, WhatsApp's limit on new chats
 

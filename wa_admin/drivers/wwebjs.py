@@ -39,10 +39,11 @@ from .contract import (
     Webhook,
 )
 from .evolution import path_to
-from .evolution_events import PERSON, text_of
+from .evolution_events import PERSON
 from .http import Answer, Http, refused
+from .shapes import object_of, text_of
 from .signatures import header
-from .wwebjs_events import NOT_FOUND, PAIRING_CODE_SECONDS, UNPAIRED, object_of
+from .wwebjs_events import NOT_FOUND, PAIRING_CODE_SECONDS, UNPAIRED
 from .wwebjs_sight import LAUNCH, Sight
 
 # The gateway itself may restart a crashed page (RECOVER_SESSIONS), and a connection comes back

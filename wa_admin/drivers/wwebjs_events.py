@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .contract import BadAnswer, Code, CodeShown, MessageSeen, ReceiptSeen, Seen, State, StateSeen
-from .evolution_events import GROUP, LID, PERSON, text_of
+from .evolution_events import GROUP, LID, PERSON
+from .shapes import object_of, text_of
 
 USER = "@c.us"
 UNPAIRED = ("UNPAIRED", "UNPAIRED_IDLE")
@@ -80,10 +81,6 @@ def number_of(chat: str | None) -> str | None:
 
 def id_of(message: dict[str, Any]) -> str | None:
     return text_of(object_of(message.get("id")), "_serialized")
-
-
-def object_of(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _pairing_codes(envelope: Envelope) -> Iterator[Seen]:
