@@ -71,7 +71,8 @@ def _measure(place: Path) -> Iterator[Figure]:
 
 
 def _accepting(accept: subjects.Subject) -> Iterator[Figure]:
-    with stub.running(0.0) as at_once, stub.running(0.1) as after_100_ms:
+    gateways = (stub.running(stub.takes_messages(seconds)) for seconds in (0.0, 0.1))
+    with next(gateways) as at_once, next(gateways) as after_100_ms:
         client, direct = subjects.direct_call(at_once)
         slow_client, slow = subjects.direct_call(after_100_ms)
         with client, slow_client:

@@ -10,13 +10,11 @@ import json
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import psutil
@@ -26,7 +24,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Gateway, WhatsAppSession
 from wa_admin.services import gateways, watch
 
-from . import rounds, subjects
+from . import rounds, stub, subjects
 
 FEW, MANY = 10, 1000
 GATEWAY_SECONDS = 0.05
@@ -115,8 +113,7 @@ def _check_that_all_were_asked(first: WhatsAppSession) -> None:
     assert db.session.get(Gateway, first.gateway_id).failure is None  # type: ignore[union-attr]
 
 
-@contextmanager
-def _gateway() -> Iterator[str]:
+def _gateway() -> AbstractContextManager[str]:
     """One on which every session is connected and reports to us."""
     hook_url = gateways.hook_url(gateways.of_workspace())
 
@@ -136,14 +133,7 @@ def _gateway() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    return stub.running(Handler)
 
 
 def _said(path: str, hook_url: str) -> object:

@@ -16,9 +16,9 @@ HEAD = f"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Lengt
 
 
 @contextmanager
-def running(seconds: float) -> Iterator[str]:
-    """Its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(seconds))
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that answers so."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
@@ -28,7 +28,7 @@ def running(seconds: float) -> Iterator[str]:
         server.server_close()
 
 
-def _handler(seconds: float) -> type[BaseHTTPRequestHandler]:
+def takes_messages(seconds: float) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
