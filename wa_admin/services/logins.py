@@ -351,6 +351,8 @@ def remember(token_hash: str, identity: Identity) -> None:
 
 
 def _known(token: str) -> Identity | None:
+    if not token:
+        return None  # a stranger, who need not be looked for
     token_hash = digest(token)
     identity = _cache.get(token_hash)
     if identity is None:
