@@ -29,6 +29,7 @@ from wa_admin.models import (
     Reason,
     Role,
     Status,
+    Subscription,
     WhatsAppSession,
 )
 from wa_admin.services import (
@@ -145,6 +146,12 @@ def _tell_an_app() -> None:
             values = {"uid": f"msg_{number:032x}", "kind": tidings.KINDS[number % 3], "payload": "{}"}
             values |= {"created_at": ago(minutes=9 - number), "next_at": ahead(days=1)} | outcome
             db.session.add(Call(subscription_id=webhook.id, **values))
+    gone, _secret = subscriptions.add(1, "stock-app", "https://93.184.216.34/", tidings.KINDS, actor="cli")
+    with writing():
+        values = {"is_active": False, "failing_since": ago(days=6), "disabled_at": ago(hours=2)}
+        db.session.execute(update(Subscription).filter_by(id=gone.id).values(**values))
+        outage = {"workspace_id": 1, "subscription_id": gone.id, "reason": "webhook_worn_out"}
+        db.session.add(Outage(**outage, began_at=ago(hours=2)))
 
 
 def _add_alerts(session_id: int) -> None:
@@ -208,6 +215,7 @@ PAGES = {
     "remove_workspace": "/settings/workspaces/1/removal",
     "webhooks": "/settings/webhooks",
     "webhook": "/settings/webhooks/1",
+    "webhook_switched_off": "/settings/webhooks/2",
     "webhook_edit": "/settings/webhooks/1/edit",
     "webhook_rotation": "/settings/webhooks/1/rotation",
     "webhook_removal": "/settings/webhooks/1/removal",

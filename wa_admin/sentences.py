@@ -20,8 +20,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "status", "link_started", "link_cancelled", "scanned", "linked", "connect_asked", "restarted",
         "restarted_for_silence", "reconnect_failed", "disconnected_by_admin", "unlinked_by_admin",
         "number_replaced", "gateway_down", "gateway_back", "gateway_refused", "webhook_installed",
-        "alert_told", "gateway_alert_told", "alert_failed", "link_pass_made", "link_pass_opened",
-        "link_pass_used", "link_pass_revoked",
+        "alert_told", "gateway_alert_told", "webhook_alert_told", "alert_failed", "link_pass_made",
+        "link_pass_opened", "link_pass_used", "link_pass_revoked",
     ),
     "messages": ("failed", "cancelled", "retried", "confirmed_by_person", "paused", "resumed"),
     "people": (
@@ -108,6 +108,7 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "cleaned_up": ("warn", _l("%(who)s removed the sessions that were added last")),
     "alert_told": ("mute", _l("%(name)s was alerted about %(session)s")),
     "gateway_alert_told": ("mute", _l("%(name)s was alerted about the gateway")),
+    "webhook_alert_told": ("mute", _l("%(name)s was alerted about a webhook")),
     "alert_failed": ("bad", _l("An alert did not reach %(name)s")),
     "channel_added": ("brand", _l("%(who)s added the alert channel %(name)s")),
     "channel_edited": ("mute", _l("%(who)s edited the alert channel %(name)s")),

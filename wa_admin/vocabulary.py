@@ -12,7 +12,7 @@ from typing import Any
 
 from flask_babel import lazy_gettext
 
-from .models import CallStatus, Look, MessageStatus, Reason, Role
+from .models import CallStatus, Look, MessageStatus, Reason, Role, SwitchedOff
 
 _ = lazy_gettext
 
@@ -334,3 +334,8 @@ CALL_ERRORS: Mapping[str, Any] = {
     "internal": _("It could not be made ready here; the log of wa-admin says why."),
     "disabled": _("The webhook was switched off first."),
 }
+WEBHOOKS_OFF: Mapping[SwitchedOff, Any] = {
+    SwitchedOff.GONE: _("Its app answered that it is gone."),
+    SwitchedOff.WORN_OUT: _("Its app has taken no call for five days."),
+}
+WEBHOOK_NEXT = _("When the app is well again, resume the webhook, then send again what failed.")

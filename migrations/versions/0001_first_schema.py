@@ -334,6 +334,7 @@ def upgrade() -> None:
         sa.Column("silent_restart_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("sealed_qr", sa.Text(), nullable=True),
         sa.Column("sealed_pairing_code", sa.Text(), nullable=True),
+        sa.Column("sealed_passkey_code", sa.Text(), nullable=True),
         sa.Column("qr_sequence", sa.Integer(), nullable=True),
         sa.Column("qr_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("qr_lifetime_seconds", sa.Integer(), nullable=True),
@@ -563,12 +564,14 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.Integer(), nullable=False),
         sa.Column("session_id", sa.Integer(), nullable=True),
         sa.Column("gateway_id", sa.Integer(), nullable=True),
+        sa.Column("subscription_id", sa.Integer(), nullable=True),
         sa.Column("reason", sa.String(length=32), nullable=False),
         sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["gateway_id"], ["gateway.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["session_id"], ["whatsapp_session.id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["subscription_id"], ["subscription.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["workspace_id"],
             ["workspace.id"],
@@ -590,6 +593,13 @@ def upgrade() -> None:
             unique=True,
             sqlite_where=sa.text("ended_at IS NULL AND session_id IS NOT NULL"),
             postgresql_where=sa.text("ended_at IS NULL AND session_id IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "uq_outage_of_subscription",
+            ["subscription_id"],
+            unique=True,
+            sqlite_where=sa.text("ended_at IS NULL AND subscription_id IS NOT NULL"),
+            postgresql_where=sa.text("ended_at IS NULL AND subscription_id IS NOT NULL"),
         )
 
     op.create_table(
@@ -676,6 +686,11 @@ def downgrade() -> None:
     op.drop_table("notice")
     op.drop_table("delivery")
     with op.batch_alter_table("outage", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_outage_of_subscription",
+            sqlite_where=sa.text("ended_at IS NULL AND subscription_id IS NOT NULL"),
+            postgresql_where=sa.text("ended_at IS NULL AND subscription_id IS NOT NULL"),
+        )
         batch_op.drop_index(
             "uq_outage_of_session",
             sqlite_where=sa.text("ended_at IS NULL AND session_id IS NOT NULL"),

@@ -1,4 +1,5 @@
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -107,6 +108,16 @@ def test_the_log_says_why_and_when_again(admin, calls_of):
     calls_of(1, status=CallStatus.WAITING, attempts=2, error="timeout", next_at=clock.now())
     page = admin.get(f"{HERE}/1").text
     assert "did not answer within 15 seconds" in page and "2 tries" in page and "next try" in page
+
+
+def test_one_that_was_switched_off_says_why_and_what_to_do(admin, webhook):
+    with writing():
+        now = clock.now()
+        current = db.session.get_one(Subscription, webhook.id)
+        current.is_active, current.failing_since, current.disabled_at = False, now - timedelta(days=5), now
+    for path in (HERE, f"{HERE}/1"):
+        page = admin.get(path).text
+        assert "taken no call for five days" in page and "resume the webhook" in page
 
 
 def test_the_log_has_pages(admin, calls_of):

@@ -24,7 +24,9 @@ def index():
     return render_template(
         "alerts/index.html",
         channels=alerts.listed(workspace_id),
-        open_ones=[(one, alert_texts.summary(one)) for one in outages.open_ones(workspace_id)],
+        open_ones=[
+            (one, alert_texts.summary(one), alert_texts.place(one)) for one in outages.open_ones(workspace_id)
+        ],
         latest=[(one, alert_texts.summary(one.outage)) for one in alerts.latest(workspace_id)],
         alerts=alerts,
         kinds=KINDS,

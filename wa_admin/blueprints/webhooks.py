@@ -10,13 +10,19 @@ from ..forms import refusals_shown_in
 from ..forms.webhook import WebhookEditForm, WebhookForm
 from ..permissions import Permission
 from ..services import calls, subscriptions
-from ..vocabulary import CALL_ERRORS, CALLS, TIDINGS
+from ..vocabulary import CALL_ERRORS, CALLS, TIDINGS, WEBHOOK_NEXT, WEBHOOKS_OFF
 from . import row_number
 from .access import proved, requires
 
 bp = Blueprint("webhooks", __name__, url_prefix="/settings/webhooks")
 
-WORDS = {"kinds": TIDINGS, "call_words": CALLS, "call_errors": CALL_ERRORS}
+WORDS = {
+    "kinds": TIDINGS,
+    "call_words": CALLS,
+    "call_errors": CALL_ERRORS,
+    "why_off": WEBHOOKS_OFF,
+    "next_step": WEBHOOK_NEXT,
+}
 
 
 @bp.route("", methods=["GET", "POST"])

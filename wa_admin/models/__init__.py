@@ -2,12 +2,13 @@
 
 from .alert import AlertChannel, Notice, NoticeStatus, Outage
 from .audit import AuditEntry
+from .chat import Bookmark, Chat, Contact, FileState, IncomingFile, Line
 from .event import Event, Lease
 from .gateway import Gateway
 from .link_pass import LinkPass
 from .message import Attachment, DailyCount, Delivery, Message, MessageStatus, Outcome, Receipt
 from .session import NEEDS_A_LINK, NEEDS_A_PERSON, Look, Reason, Status, WhatsAppSession
-from .subscription import Call, CallStatus, Subscription
+from .subscription import Call, CallStatus, Subscription, SwitchedOff
 from .user import (
     ApiKey,
     Assignment,
@@ -32,15 +33,21 @@ __all__ = [
     "Assignment",
     "Attachment",
     "AuditEntry",
+    "Bookmark",
     "Call",
     "CallStatus",
+    "Chat",
+    "Contact",
     "DailyCount",
     "Delivery",
     "Event",
+    "FileState",
     "Gateway",
+    "IncomingFile",
     "Invitation",
     "KeySession",
     "Lease",
+    "Line",
     "LinkPass",
     "LoginAttempt",
     "LoginSession",
@@ -60,6 +67,7 @@ __all__ = [
     "SetupToken",
     "Status",
     "Subscription",
+    "SwitchedOff",
     "User",
     "WhatsAppSession",
     "Workspace",

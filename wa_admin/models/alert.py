@@ -33,7 +33,10 @@ class AlertChannel(Base):
 
 
 class Outage(Base):
-    """A session that needs a person, or a gateway that is down: told once, and once when it is over."""
+    """A session or webhook that needs a person, or a gateway that is down; one of the three numbers is set.
+
+    It is told once, and once when it is over.
+    """
 
     __tablename__ = "outage"
     __table_args__ = (
@@ -52,12 +55,20 @@ class Outage(Base):
             sqlite_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
             postgresql_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
         ),
+        Index(
+            "uq_outage_of_subscription",
+            "subscription_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL AND subscription_id IS NOT NULL"),
+            postgresql_where=text("ended_at IS NULL AND subscription_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspace.id"), index=True)
     session_id: Mapped[int | None] = mapped_column(ForeignKey("whatsapp_session.id", ondelete="CASCADE"))
     gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateway.id", ondelete="CASCADE"))
+    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"))
     reason: Mapped[str] = mapped_column(String(32))
     began_at: Mapped[Moment]
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
@@ -8,6 +8,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Base
 from .types import Key, Moment, UtcDateTime, Word, one_of
+
+DISABLE_AFTER = timedelta(days=5)
+
+
+class SwitchedOff(StrEnum):
+    """Why a webhook was switched off, by nobody but us."""
+
+    GONE = "webhook_gone"  # its app said so
+    WORN_OUT = "webhook_worn_out"  # no call went through for DISABLE_AFTER
 
 
 class Subscription(Base):
@@ -26,9 +35,19 @@ class Subscription(Base):
     old_secret_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     is_active: Mapped[bool] = mapped_column(default=True)
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # after days of failure
+    disabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # gone, or after days of failure
     created_by: Mapped[str] = mapped_column(String(80))
     created_at: Mapped[Moment]
+
+    def is_worn_out(self, now: datetime) -> bool:
+        """Whether no call has gone through for so long that it is to be switched off."""
+        return self.failing_since is not None and now - self.failing_since >= DISABLE_AFTER
+
+    @property
+    def switched_off(self) -> SwitchedOff | None:
+        if self.disabled_at is None:
+            return None
+        return SwitchedOff.WORN_OUT if self.is_worn_out(self.disabled_at) else SwitchedOff.GONE
 
 
 class CallStatus(StrEnum):

@@ -20,16 +20,20 @@ from ..extensions import db
 from ..models import (
     NEEDS_A_LINK,
     AlertChannel,
+    Call,
+    CallStatus,
     Gateway,
     Look,
     Notice,
     Outage,
     Reason,
+    Subscription,
+    SwitchedOff,
     WhatsAppSession,
     Workspace,
 )
 from ..models.session import ENGINE_CRASHED, LOOK_OF_REASON
-from ..vocabulary import LOOKS
+from ..vocabulary import LOOKS, WEBHOOK_NEXT, WEBHOOKS_OFF
 from .outages import STORM
 
 SHOWN_NAMES = 5
@@ -69,16 +73,29 @@ def summary(outage: Outage) -> str:
     if outage.session_id is not None:
         wa_session = db.session.get_one(WhatsAppSession, outage.session_id)
         return f"{wa_session.name}: {LOOKS[_look(outage, wa_session)].word}"
+    if outage.subscription_id is not None:
+        return _("Webhook %(name)s was switched off", name=_webhook(outage).name)
     name = db.session.get_one(Gateway, outage.gateway_id).name
     if outage.reason == STORM:
         return _("Gateway %(name)s: many sessions were lost at once", name=name)
     return f"{_('Gateway %(name)s', name=name)}: {words.error_words(outage.reason)[0]}"
 
 
+def place(outage: Outage) -> str:
+    """The page where something can be done about it, within the panel."""
+    if outage.subscription_id is not None:
+        return f"/settings/webhooks/{outage.subscription_id}"
+    if outage.gateway_id is not None:
+        return "/health"
+    return f"/sessions/{outage.session_id}" + ("/link" if outage.reason in NEEDS_A_LINK else "")
+
+
 def _of_one(notice: Notice) -> Text:
     outage = db.session.get_one(Outage, notice.outage_id)
     if notice.is_end:
         return _end(outage)
+    if outage.subscription_id is not None:
+        return _of_webhook(outage)
     return _of_gateway(outage) if outage.gateway_id else _of_session(outage)
 
 
@@ -88,7 +105,6 @@ def _of_session(outage: Outage) -> Text:
     at = moments.at(outage.began_at)
     facts = {"at": at, "proof_at": moments.at(wa_session.last_proof_at or outage.began_at)}
     what, step = str(shown.what) % facts, str(shown.next) % facts
-    path = f"/sessions/{wa_session.id}/link" if outage.reason in NEEDS_A_LINK else "/"
     lines = [
         what,
         _named(wa_session),
@@ -97,7 +113,7 @@ def _of_session(outage: Outage) -> Text:
         _waiting(wa_session.waiting_count),
         step,
     ]
-    return _text(f"{wa_session.name}: {shown.word}", lines, path)
+    return _text(f"{wa_session.name}: {shown.word}", lines, place(outage))
 
 
 def _of_gateway(outage: Outage) -> Text:
@@ -112,7 +128,18 @@ def _of_gateway(outage: Outage) -> Text:
     waiting = sum(one.waiting_count for one in held)
     about = [f"{sessions}: {names}", _in_workspace(outage), _since(outage)]
     lines = [what, *about, _waiting(waiting), step]
-    return _text(summary(outage), lines, "/health")
+    return _text(summary(outage), lines, place(outage))
+
+
+def _of_webhook(outage: Outage) -> Text:
+    webhook = _webhook(outage)
+    what = f"{WEBHOOKS_OFF[SwitchedOff(outage.reason)]} {_('It is told nothing any more.')}"
+    query = select(func.count()).select_from(Call)
+    failed = query.filter_by(subscription_id=webhook.id, status=CallStatus.FAILED)
+    count = db.session.scalar(failed) or 0
+    lost = ngettext("%(num)s call did not arrive.", "%(num)s calls did not arrive.", count)
+    about = [_("App: %(host)s", host=webhook.host), _in_workspace(outage), _since(outage)]
+    return _text(summary(outage), [what, *about, lost, str(WEBHOOK_NEXT)], place(outage))
 
 
 def _end(outage: Outage) -> Text:
@@ -124,7 +151,9 @@ def _end(outage: Outage) -> Text:
         ended=moments.at(outage.ended_at),
         span=span,
     )
-    if outage.gateway_id:
+    if outage.subscription_id is not None:
+        title, waiting = _("Webhook %(name)s is switched on again", name=_webhook(outage).name), 0
+    elif outage.gateway_id:
         name = db.session.get_one(Gateway, outage.gateway_id).name
         title, waiting = _("Gateway %(name)s works again", name=name), 0
     else:
@@ -145,6 +174,10 @@ def _look(outage: Outage, wa_session: WhatsAppSession) -> Look:
         Reason.GATEWAY_UNREACHABLE: Look.GATEWAY_UNREACHABLE,
     }
     return {**LOOK_OF_REASON, **others}[Reason(outage.reason)]
+
+
+def _webhook(outage: Outage) -> Subscription:
+    return db.session.get_one(Subscription, outage.subscription_id)
 
 
 def _sessions(outage: Outage) -> list[WhatsAppSession]:

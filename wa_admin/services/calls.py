@@ -37,7 +37,6 @@ RETRY_SECONDS = (5, 30, 120, 600, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600
 JITTER = 0.2
 LEASE = timedelta(seconds=45)  # longer than a call may take: outbound.DEADLINE_SECONDS
 AT_ONCE, AT_ONCE_WHILE_FAILING = 4, 1  # of one subscription
-DISABLE_AFTER = timedelta(days=5)
 KEEP_DELIVERED, KEEP = timedelta(days=7), timedelta(days=30)
 GONE = 410
 
@@ -243,7 +242,7 @@ def _settle(claim: Claim, reply: Reply, now: datetime) -> None:
             to.failing_since = None
             return
         to.failing_since = to.failing_since or now
-        if reply.status == GONE or now - to.failing_since >= DISABLE_AFTER:
+        if reply.status == GONE or to.is_worn_out(now):
             _fail(call)
             _disable(to, now)
         elif claim.attempt > len(RETRY_SECONDS):
@@ -264,7 +263,7 @@ def _fail(call: Call) -> None:
 
 
 def _disable(to: Subscription, now: datetime) -> None:
-    """Its app is gone. Whoever is to be alerted of it learns it from this line of the timeline."""
+    """Its app is gone, or takes nothing: `outages` sees it by the date and has it told."""
     to.is_active, to.disabled_at = False, now
     waiting = update(Call).where(Call.subscription_id == to.id, Call.status == CallStatus.WAITING)
     db.session.execute(

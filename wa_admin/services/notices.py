@@ -171,13 +171,19 @@ def _settle(notice: Notice, outcome: Outcome) -> None:
     if outcome.is_told:
         notice.status, notice.told_at, notice.error = NoticeStatus.TOLD, now, None
         outage.told_at = outage.told_at or now
-        _say(notice, outage, "alert_told" if outage.session_id else "gateway_alert_told")
+        _say(notice, outage, _told_of(outage))
         return
     notice.error = outcome.code
     notice.next_at = now + min(FIRST_RETRY * 3 ** max(0, notice.attempts - 1), LONGEST_RETRY)
     if notice.attempts >= MOST_ATTEMPTS:
         notice.status = NoticeStatus.FAILED
         _say(notice, outage, "alert_failed")
+
+
+def _told_of(outage: Outage) -> str:
+    if outage.subscription_id is not None:
+        return "webhook_alert_told"
+    return "alert_told" if outage.session_id else "gateway_alert_told"
 
 
 def _say(notice: Notice, outage: Outage, kind: str) -> None:

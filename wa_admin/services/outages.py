@@ -27,6 +27,7 @@ from ..models import (
     Outage,
     Reason,
     Status,
+    Subscription,
     WhatsAppSession,
 )
 
@@ -62,6 +63,9 @@ def look(now: datetime | None = None) -> None:
     troubles = [trouble for one in doubtful if (trouble := _trouble(one, now))]
     for (workspace_id, gateway_id), held in _by_gateway(troubles).items():
         _open_for_sessions(workspace_id, gateway_id, held, now)
+    for webhook in _webhooks_nobody_knows_of():
+        if why := webhook.switched_off:
+            _open(webhook.workspace_id, why, webhook.disabled_at or now, now, subscription=webhook.id)
 
 
 def open_ones(workspace_id: int) -> list[Outage]:
@@ -79,6 +83,13 @@ def _gateways_told_of() -> set[tuple[int, int | None]]:
             query.where(Outage.ended_at.is_(None), Outage.gateway_id.is_not(None))
         )
     }
+
+
+def _webhooks_nobody_knows_of() -> list[Subscription]:
+    """Those that were switched off because their app takes nothing, and stand in no open outage yet."""
+    known = select(Outage.id).where(Outage.subscription_id == Subscription.id, Outage.ended_at.is_(None))
+    query = select(Subscription).where(Subscription.disabled_at.is_not(None), ~known.exists())
+    return list(db.session.scalars(query))
 
 
 # --- what is wrong -------------------------------------------------------------------------------
@@ -186,8 +197,14 @@ def _open(
     *,
     session: int | None = None,
     gateway: int | None = None,
+    subscription: int | None = None,
 ) -> None:
-    held = {"workspace_id": workspace_id, "session_id": session, "gateway_id": gateway}
+    held = {
+        "workspace_id": workspace_id,
+        "session_id": session,
+        "gateway_id": gateway,
+        "subscription_id": subscription,
+    }
     try:
         with writing():
             if db.session.scalar(select(Outage.id).filter_by(**held, ended_at=None)) is None:
@@ -213,6 +230,8 @@ def _is_over(outage: Outage, now: datetime) -> bool:
     if outage.session_id is not None:
         wa_session = db.session.get_one(WhatsAppSession, outage.session_id)
         return _is_well(wa_session) or not wa_session.is_active or wa_session.reason == Reason.STOPPED
+    if outage.subscription_id is not None:
+        return db.session.get_one(Subscription, outage.subscription_id).disabled_at is None
     gateway = db.session.get_one(Gateway, outage.gateway_id)
     if gateway.is_failing:
         return False
