@@ -174,4 +174,4 @@ def test_its_clock_is_believed_and_a_ban_has_an_end(gateway):
     ends_at = datetime(2026, 11, 22, 12, tzinfo=UTC)
     state = State("disconnected", "banned", "close", "628111", ban_ends_at=ends_at)
     seen_at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    assert driver.read_events({}, json.dumps(event).encode()) == [StateSeen("main", state, seen_at)]
+    assert driver.read_events(json.dumps(event).encode()) == [StateSeen("main", state, seen_at)]

@@ -347,7 +347,7 @@ def test_numbers_that_cannot_be_checked_say_why(gateway, name, instance, error):
 def test_a_webhook_that_is_none_is_a_bad_answer(gateway, body):
     driver, _ = gateway()
     with pytest.raises(BadAnswer):
-        driver.read_events({}, body)
+        driver.read_events(body)
 
 
 def test_the_readme_says_what_each_gateway_can():

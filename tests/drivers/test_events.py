@@ -269,4 +269,4 @@ def upsert(key, content, kind="conversation", at=1795226997):
 
 
 def read(driver, body):
-    return driver.read_events({"Content-Type": "application/json"}, json.dumps(body).encode())
+    return driver.read_events(json.dumps(body).encode())

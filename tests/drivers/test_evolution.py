@@ -96,7 +96,7 @@ def test_a_new_code_begins_a_new_life(gateway, clock):
 
 def test_a_code_seen_in_an_event_first_is_not_younger_when_asked_for(gateway, clock, record):
     driver, _ = gateway("connect_qr", "fetchInstances_after_qr_limit", now=lambda: clock[0])
-    driver.read_events({}, json.dumps(record("event_qrcode_updated")["request"]["body"]).encode())
+    driver.read_events(json.dumps(record("event_qrcode_updated")["request"]["body"]).encode())
     clock[0] += timedelta(seconds=20)
     assert driver.connect(BOT).expires_at == NOW + timedelta(seconds=45)
 
@@ -316,7 +316,7 @@ def link(fake, driver):
 
 def messages(fake, driver, panel):
     fake.flush()
-    seen = [one for headers, body in panel.hooks for one in driver.read_events(headers, body)]
+    seen = [one for _, body in panel.hooks for one in driver.read_events(body)]
     return [one.text for one in seen if isinstance(one, MessageSeen)]
 
 

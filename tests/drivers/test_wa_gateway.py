@@ -132,11 +132,11 @@ def test_a_second_start_of_one_name_is_not_sent(gateway, driver, monkeypatch):
 def test_while_a_session_is_made_anew_the_end_of_the_old_one_says_nothing(gateway, driver):
     end = json.dumps({"session": "main", "status": "disconnected"}).encode()
     heard = []
-    driver._pause = lambda seconds: heard.append(driver.read_events({}, end))
+    driver._pause = lambda seconds: heard.append(driver.read_events(end))
     driver.connect("main")
     driver.connect("main")
     assert heard == [[]]
-    assert driver.read_events({}, end) == [
+    assert driver.read_events(end) == [
         StateSeen("main", State("disconnected", "logged_out", "disconnected"))
     ]
 
@@ -306,13 +306,13 @@ MEANINGS = {
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PAYLOADS.glob("*.json")))
 def test_a_webhook_means(driver, name):
-    assert driver.read_events({}, (PAYLOADS / f"{name}.json").read_bytes()) == MEANINGS[name]
+    assert driver.read_events((PAYLOADS / f"{name}.json").read_bytes()) == MEANINGS[name]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[" * 100_000, b'{"session": 7}', b'{"session": ""}'])
 def test_what_is_no_webhook_of_it_is_refused(driver, body):
     with pytest.raises(BadAnswer):
-        driver.read_events({}, body)
+        driver.read_events(body)
 
 
 @pytest.mark.parametrize("name", ["key", "Key"])
@@ -333,7 +333,7 @@ def test_what_the_phone_does_is_told(gateway, driver, linked):
     told: list[object] = []
     for headers, body in gateway.told:
         assert driver.is_genuine(headers, body)
-        told += driver.read_events(headers, body)
+        told += driver.read_events(body)
     states = [event.state.status for event in told if isinstance(event, StateSeen)]
     assert states == ["connecting", "connected", "disconnected"]
     assert [event.text for event in told if isinstance(event, MessageSeen)] == ["Halo"]

@@ -555,20 +555,20 @@ MEANINGS = {
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PAYLOADS.glob("*.json")))
 def test_a_webhook_means(driver, name):
-    assert driver.read_events({}, (PAYLOADS / f"{name}.json").read_bytes()) == MEANINGS[name]
+    assert driver.read_events((PAYLOADS / f"{name}.json").read_bytes()) == MEANINGS[name]
 
 
 def test_a_code_comes_in_with_the_age_that_it_has(driver, clock):
     body = json.dumps({"dataType": "qr", "data": {"qr": "2@a,b,c,d,1"}, "sessionId": "main"}).encode()
-    (first,) = driver.read_events({}, body)
+    (first,) = driver.read_events(body)
     clock.forward(5)
-    assert driver.read_events({}, body) == [first]
+    assert driver.read_events(body) == [first]
     assert (first.code.sequence, first.code.lifetime_seconds) == (1, 60)
 
 
 def test_ready_is_believed_after_authenticated_and_once(gateway, driver):
     def read(name):
-        return driver.read_events({}, (PAYLOADS / f"{name}.json").read_bytes())
+        return driver.read_events((PAYLOADS / f"{name}.json").read_bytes())
 
     read("authenticated")
     assert read("ready_alone") == state("connected", None, "ready")
@@ -581,7 +581,7 @@ def test_ready_is_believed_after_authenticated_and_once(gateway, driver):
 )
 def test_what_is_no_webhook_of_it_is_refused(driver, body):
     with pytest.raises(BadAnswer):
-        driver.read_events({}, body)
+        driver.read_events(body)
 
 
 @pytest.mark.parametrize("event", ["qr", "code", "disconnected", "change_state", "message", "message_ack"])
@@ -590,14 +590,14 @@ def test_what_is_no_webhook_of_it_is_refused(driver, body):
 )
 def test_data_of_a_strange_shape_does_no_harm(driver, event, data):
     body = json.dumps({"dataType": event, "data": data, "sessionId": "main"}).encode()
-    assert all(event.instance == "main" for event in driver.read_events({}, body))
+    assert all(event.instance == "main" for event in driver.read_events(body))
 
 
 def test_receipts_that_come_are_read_though_they_are_not_promised(gateway, driver, linked):
     provider_id = driver.send_text(linked, ANNA, "Halo", "r1")
     gateway.acknowledge(linked, provider_id, "read")
     _, body = gateway.told[-1]
-    assert driver.read_events({}, body) == [ReceiptSeen(linked, provider_id, "read")]
+    assert driver.read_events(body) == [ReceiptSeen(linked, provider_id, "read")]
     assert "receipts" not in driver.capabilities
 
 

@@ -31,7 +31,7 @@ def receive(gateway_id, secret, event=None):
         _log.warning("a webhook of gateway %s is not signed as it should be", gateway.id)
         abort(401)
     try:
-        seen = driver.read_events(headers, body)
+        seen = driver.read_events(body)
     except BadAnswer as error:
         _log.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)

@@ -392,6 +392,11 @@ class Driver(ABC):
         return True
 
     @abstractmethod
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+    def identity(self, body: bytes) -> bytes:
+        """What a webhook shares with its repetitions and with no other; empty where it holds neither an id
+        nor a time, so that two alike are two. Raises BadAnswer when the body is not this gateway's."""
+
+    @abstractmethod
+    def read_events(self, body: bytes) -> builtins.list[Seen]:
         """What a webhook says. Raises BadAnswer when the body is not this gateway's; what is merely unknown
         yields nothing."""

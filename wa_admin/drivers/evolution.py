@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -208,7 +208,10 @@ class Evolution(Driver):
             for number in numbers  # the gateway answers in an order of its own
         ]
 
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+    def identity(self, body: bytes) -> bytes:
+        return evolution_events.identity(body)
+
+    def read_events(self, body: bytes) -> builtins.list[Seen]:
         return evolution_events.read(body, self._code, believe_clock=self.has_true_clock)
 
     def _call(self, method: str, path: str, *, seconds: float, **more: Any) -> Any:

@@ -246,7 +246,10 @@ class Gowa(Driver):
         algorithm, _, signature = header(headers, "X-Hub-Signature-256").partition("=")
         return algorithm == "sha256" and is_signed(body, signature, self._sign_keys, "sha256")
 
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+    def identity(self, body: bytes) -> bytes:
+        return gowa_events.identity(body)
+
+    def read_events(self, body: bytes) -> builtins.list[Seen]:
         return gowa_events.read(body, self._instance_of)
 
     def _call(

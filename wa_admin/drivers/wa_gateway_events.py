@@ -20,17 +20,23 @@ STATUS = {
 
 def read(body: bytes) -> list[Seen]:
     """What a webhook says. Raises BadAnswer when it is none of wa-gateway."""
-    try:
-        said = object_of(json.loads(body))
-    except (ValueError, RecursionError) as error:
-        raise BadAnswer("the webhook is not JSON") from error
-    instance = text_of(said, "session")
-    if not instance:
-        raise BadAnswer("the webhook is not one of wa-gateway")
+    said = parsed(body)
+    instance = text_of(said, "session") or ""
     if "status" in said:
         state = state_of(said)
         return [StateSeen(instance, state)] if state.status else []
     return _message(instance, said)
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """Raises BadAnswer when the webhook is none of wa-gateway."""
+    try:
+        said = object_of(json.loads(body))
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("the webhook is not JSON") from error
+    if not text_of(said, "session"):
+        raise BadAnswer("the webhook is not one of wa-gateway")
+    return said
 
 
 def state_of(said: dict[str, Any]) -> State:

@@ -256,7 +256,10 @@ class Waha(Driver):
             return False
         return is_signed(body, header(headers, "X-Webhook-Hmac"), self._sign_keys, "sha512")
 
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+    def identity(self, body: bytes) -> bytes:
+        return waha_events.identity(body)
+
+    def read_events(self, body: bytes) -> builtins.list[Seen]:
         return waha_events.read(body)
 
     def _session(self, instance: str, **more: Any) -> dict[str, Any]:

@@ -41,13 +41,18 @@ def read(body: bytes) -> list[Seen]:
     said = _parsed(body)
     envelope = Envelope(
         event=said["event"],
-        instance=said["session"],
+        instance=text_of(said, "session") or "",
         payload=object_of(said.get("payload")),
         me=object_of(said.get("me")),
         at=_moment(said.get("timestamp"), 1000),
     )
     reader = READERS.get(envelope.event)
     return list(reader(envelope)) if reader else []
+
+
+def identity(body: bytes) -> bytes:
+    """Its id. Raises BadAnswer."""
+    return (text_of(_parsed(body), "id") or "").encode()
 
 
 def state_of(said: dict[str, Any]) -> State:

@@ -135,7 +135,10 @@ class FourUrls(Driver):
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
         return False  # nobody was asked to report anything
 
-    def read_events(self, headers: Mapping[str, str], body: bytes) -> builtins.list[Seen]:
+    def identity(self, body: bytes) -> bytes:
+        raise BadAnswer("a gateway of URLs sends no webhooks")
+
+    def read_events(self, body: bytes) -> builtins.list[Seen]:
         raise BadAnswer("a gateway of URLs sends no webhooks")
 
     # --- what there is no URL for ---
