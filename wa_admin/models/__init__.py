@@ -5,6 +5,7 @@ from .audit import AuditEntry
 from .event import Event, Lease
 from .gateway import Gateway
 from .link_pass import LinkPass
+from .inbox import HookCall
 from .message import Attachment, DailyCount, Delivery, Message, MessageStatus, Outcome, Receipt
 from .session import NEEDS_A_LINK, NEEDS_A_PERSON, Look, Reason, Status, WhatsAppSession
 from .subscription import Call, CallStatus, Subscription, SwitchedOff
@@ -43,6 +44,8 @@ __all__ = [
     "Lease",
     "LinkPass",
     "LoginAttempt",
+    "HookCall",
+    "IncomingFile",
     "LoginSession",
     "Look",
     "Membership",
