@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -13,7 +14,8 @@ from flask import Flask, Request, Response, current_app
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_login import current_user
 from itsdangerous import BadSignature
-from jinja2 import StrictUndefined
+from jinja2 import FileSystemBytecodeCache, StrictUndefined
+from jinja2.bccache import Bucket
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import clock, config, log
@@ -54,6 +56,19 @@ class SignedCookie(SecureCookieSessionInterface):
         return content, signed_at
 
 
+class CompiledTemplates(FileSystemBytecodeCache):
+    """Kept over a restart: to compile those of one page takes as long as a hundred of its requests."""
+
+    def __init__(self, data_dir: Path) -> None:
+        place = data_dir / "compiled"
+        place.mkdir(mode=0o700, exist_ok=True)
+        super().__init__(str(place))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):  # a full disk must not keep a page from being seen
+            super().dump_bytecode(bucket)
+
+
 def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     """The panel as a WSGI application. Raises config.BadSetting when a setting cannot be used."""
     settings = config.load(environ)
@@ -83,6 +98,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     )
     app.session_interface = SignedCookie(app)
     app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.bytecode_cache = CompiledTemplates(settings.data_dir)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["vault"] = Vault(settings.encryption_keys)
     log.follow_requests(app)  # first of all hooks, so that a refusal has an id too
@@ -95,7 +111,8 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
 
     from . import assets, blueprints, cli, knocks, phone, polls, words
 
-    if not phone.is_region(settings.default_region):  # config is plain Python and knows no countries
+    # config is plain Python and knows no countries; whoever knows them is slow to load
+    if settings.default_region != config.DEFAULT_REGION and not phone.is_region(settings.default_region):
         raise config.BadSetting("WA_DEFAULT_REGION", f"is no country: {settings.default_region!r}")
 
     babel.init_app(app, locale_selector=words.locale, timezone_selector=words.time_zone)

@@ -20,8 +20,13 @@ from urllib.parse import urlsplit
 # addresses to listen on that mean every address of the machine, and where it then finds itself
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
+DEFAULT_REGION = "ID"
+
 # the drivers for gateways that are not ours: drivers/
 GATEWAY_KINDS = ("evolution", "gowa", "wa_gateway", "waha", "webhook", "wwebjs")
+
+PANEL_LOCK = "panel.lock"  # held together by all panels of this data directory, and alone by a restore
+RESTORING = "restoring"  # where a restore makes things ready; while it is there, nothing starts
 
 
 class BadSetting(ValueError):
@@ -87,10 +92,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises BadSetting when one cannot be used.
     """
     env = _Environment(os.environ if environ is None else environ)
-    data_dir = Path(env.text("WA_DATA_DIR", "instance")).expanduser().absolute()
+    data_dir, database_url = places(env.environ)
+    _refuse_half_a_restore(data_dir)
     try:
         make_private_directory(data_dir)
-        settings = _read(env, data_dir)
+        settings = _read(env, data_dir, database_url)
     except OSError as error:
         raise BadSetting("WA_DATA_DIR", f"cannot be used: {error}") from error
     _refuse_open_http(settings)
@@ -98,10 +104,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
-def _read(env: _Environment, data_dir: Path) -> Settings:
+def _read(env: _Environment, data_dir: Path, database_url: str) -> Settings:
     return Settings(
         data_dir=data_dir,
-        database_url=env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}"),
+        database_url=database_url,
         secret_key=env.secret("WA_SECRET_KEY", data_dir / "secret.key", secrets.token_urlsafe),
         encryption_keys=encryption_keys(env.environ, data_dir),
         host=env.text("WA_HOST", "127.0.0.1"),
@@ -110,7 +116,7 @@ def _read(env: _Environment, data_dir: Path) -> Settings:
         allow_insecure_http=env.yes_no("WA_ALLOW_INSECURE_HTTP", False),
         trusted_proxies=env.whole("WA_TRUSTED_PROXIES", 0, 0, 5),
         max_sessions=env.whole("WA_MAX_SESSIONS", 1, 1, 10_000),
-        default_region=env.region("WA_DEFAULT_REGION", "ID"),
+        default_region=env.region("WA_DEFAULT_REGION", DEFAULT_REGION),
         engine=env.choice("WA_ENGINE", "neonize", ("neonize", "simulator")),
         gateway_host=env.text("WA_GATEWAY_HOST", "127.0.0.1"),
         gateway_port=env.whole("WA_GATEWAY_PORT", 8010, 1, 65535),
@@ -128,11 +134,19 @@ def _read(env: _Environment, data_dir: Path) -> Settings:
     )
 
 
+def places(environ: Mapping[str, str]) -> tuple[Path, str]:
+    """The data directory and the address of the database; makes neither. Raises BadSetting."""
+    env = _Environment(environ)
+    data_dir = Path(env.text("WA_DATA_DIR", "instance")).expanduser().absolute()
+    return data_dir, env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}")
+
+
 def encryption_keys(environ: Mapping[str, str], data_dir: Path) -> tuple[str, ...]:
     """What seals the secrets of this data directory, newest first; made at the first start.
 
     Raises BadSetting when they cannot be used.
     """
+    _refuse_half_a_restore(data_dir)
     return _Environment(environ).fernet_keys("WA_ENCRYPTION_KEYS", data_dir / "encryption.keys")
 
 
@@ -158,6 +172,11 @@ def reachable(host: str) -> str:
 
 def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _refuse_half_a_restore(data_dir: Path) -> None:
+    if (data_dir / RESTORING).exists():
+        raise BadSetting("WA_DATA_DIR", "holds a restore that was cut short: run `wa-admin restore` again")
 
 
 def _refuse_open_http(settings: Settings) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import phonenumbers
 import pytz  # type: ignore[import-untyped]
 from babel import Locale
 from flask import Flask, current_app, g, has_request_context, request
@@ -59,7 +58,7 @@ def register(app: Flask) -> None:
         reason_word=lambda reason: REASONS[Reason(reason)], role_word=lambda role: ROLES[Role(role)],
         role_sentence=lambda role: ROLE_SENTENCES[Role(role)], scope_words=scope_words,
         proof_word=lambda proof: PROOFS.get(proof, ""), waiting_words=waiting_words,
-        gateway_word=lambda kind: GATEWAYS.get(kind, kind), example_number=example_number,
+        gateway_word=lambda kind: GATEWAYS.get(kind, kind), example_number=phone.example,
         region_name=lambda region: get_locale().territories.get(region, region),
         html_language=html_language, script_words=script_words, initials=initials, now=clock.now,
     )  # fmt: skip
@@ -204,16 +203,6 @@ def readable_phone(number: str | None) -> str:
     if number and number.endswith("@g.us"):
         return gettext("Group %(id)s", id=number.removesuffix("@g.us"))
     return phone.for_reading(number)
-
-
-def example_number(region: str) -> str:
-    """How a mobile number of that country looks."""
-    example = phonenumbers.example_number_for_type(region, phonenumbers.PhoneNumberType.MOBILE)
-    return (
-        phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.INTERNATIONAL)
-        if example
-        else "+62 812-3456-789"
-    )
 
 
 def percent(value: float | None) -> str:
