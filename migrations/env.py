@@ -4,6 +4,7 @@ from alembic import context
 
 import wa_admin.models  # noqa: F401 - so that Base knows the tables
 from wa_admin.extensions import Base, db, writing_scope
+from wa_admin.models.chat import SEARCH
 from wa_admin.models.types import UtcDateTime, Word
 
 
@@ -16,6 +17,11 @@ def plain_type(kind: str, item: object, _: object) -> str | bool:
     return False
 
 
+def is_of_models(_found: object, name: str | None, _kind: str, _is_reflected: bool, _other: object) -> bool:
+    """What only the database has is left alone."""
+    return not (name or "").startswith(SEARCH)
+
+
 def run() -> None:
     with db.engine.connect() as connection, writing_scope():
         context.configure(
@@ -23,6 +29,7 @@ def run() -> None:
             target_metadata=Base.metadata,
             render_as_batch=True,  # SQLite changes a table by copying it
             render_item=plain_type,
+            include_object=is_of_models,
         )
         with context.begin_transaction():
             context.run_migrations()

@@ -2,6 +2,7 @@
 
 from .alert import AlertChannel, Notice, NoticeStatus, Outage
 from .audit import AuditEntry
+from .chat import Bookmark, Chat, Contact, FileState, IncomingFile, Line
 from .event import Event, Lease
 from .gateway import Gateway
 from .link_pass import LinkPass
@@ -33,15 +34,21 @@ __all__ = [
     "Assignment",
     "Attachment",
     "AuditEntry",
+    "Bookmark",
     "Call",
     "CallStatus",
+    "Chat",
+    "Contact",
     "DailyCount",
     "Delivery",
     "Event",
+    "FileState",
     "Gateway",
+    "IncomingFile",
     "Invitation",
     "KeySession",
     "Lease",
+    "Line",
     "LinkPass",
     "LoginAttempt",
     "HookCall",

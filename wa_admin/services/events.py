@@ -20,7 +20,7 @@ from ..drivers.contract import (
 )
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
-from . import progress, status, tidings
+from . import chats, progress, status, tidings
 
 
 def take_in(gateway: Gateway, seen: list[Seen]) -> None:
@@ -72,6 +72,7 @@ def _(event: SentSeen, wa_session: WhatsAppSession, now: datetime) -> None:
 @_apply.register
 def _(event: MessageSeen, wa_session: WhatsAppSession, now: datetime) -> None:
     status.proven(wa_session.id, "message", now)
+    chats.take_in(wa_session, event, now)
     tidings.message_received(wa_session, event, now)
 
 

@@ -24,7 +24,7 @@ from ..extensions import db, writing
 from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
 from ..models.message import WAITING
 from ..refusal import Refusal
-from . import keyset, progress, roster, scope, timeline
+from . import keyset, last_lines, progress, roster, scope, timeline
 from .attachments import NewAttachment
 from .keyset import Page
 
@@ -118,6 +118,7 @@ def send(
             status_at=now,
         )
         progress.count_waiting(wa_session.id, +1)
+        last_lines.sent(message, now)
     return message
 
 

@@ -1,0 +1,250 @@
+"""Chats: what comes in is kept here, and who looks at it, answers it or has read it goes through here.
+
+A line is kept once, however often a gateway tells of it. Lists read counters and last lines, never lines.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import contains_eager
+
+from ..drivers.contract import MessageSeen
+from ..extensions import db, writing
+from ..models import Chat, Contact, Line, Message, WhatsAppSession
+from ..models.chat import GROUP, LID
+from ..refusal import Refusal
+from . import contacts, last_lines, outbox
+from .attachments import NewAttachment
+
+PAGE = 50
+COUNTED_UP_TO = 99
+LONGEST_TEXT = 65_536
+LONGEST_QUOTE = 300
+PERSON = "@s.whatsapp.net"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class ChatNotFound(Refusal):
+    code = "chat_not_found"
+    status = 404
+
+    def __init__(self) -> None:
+        super().__init__(_l("There is no such chat."))
+
+
+class SessionGone(Refusal):
+    code = "session_gone"
+    status = 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            _l("The session of this chat was removed, so nothing can be sent in it. Write a new message.")
+        )
+
+
+# --- what comes in -------------------------------------------------------------------------------
+
+
+def take_in(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Line | None:
+    """Keep a message that came in, or that was written on the phone; None when we have it already.
+
+    Runs inside the caller's transaction.
+    """
+    if _is_known(wa_session.id, seen):
+        return None
+    at = min(seen.at or now, now)
+    chat = _chat_of(wa_session, seen, at, now)
+    sender = None
+    if chat.is_group and not seen.from_me and (seen.sender_number or seen.sender_lid):
+        sender = contacts.met(
+            wa_session.workspace_id, seen.sender_number, seen.sender_lid, now, seen.push_name
+        )
+    line_id = contacts.insert_new(
+        Line,
+        chat_id=chat.id,
+        session_id=wa_session.id,
+        provider_id=seen.provider_id or None,
+        contact_id=sender.id if sender else None,
+        from_me=seen.from_me,
+        kind=seen.kind[:20],
+        text=seen.text[:LONGEST_TEXT],
+        quoted="",
+        at=at,
+    )
+    if line_id is None:
+        return None
+    last_lines.came(chat, seen, at)
+    return db.session.get_one(Line, line_id)
+
+
+# --- looking -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chats:
+    """The newest first. `older` leads to the rest, None at the end; `is_newest`: nothing is newer."""
+
+    items: list[Chat]
+    older: str | None
+    is_newest: bool
+
+    @property
+    def version(self) -> str:
+        """Changes when anything on the list does."""
+        return version_of((one.id, one.rev) for one in self.items)
+
+
+def listed(workspace_id: int, *, unread: bool = False, cursor: str | None = None, limit: int = PAGE) -> Chats:
+    """A page of the chats by their last message."""
+    query = select(Chat).where(Chat.workspace_id == workspace_id).outerjoin(Chat.contact)
+    if unread:
+        query = query.where(Chat.unread_count > 0)
+    if cursor is not None:
+        at, id = read_cursor(cursor)
+        query = query.where(or_(Chat.last_at < at, and_(Chat.last_at == at, Chat.id < id)))
+    query = query.order_by(Chat.last_at.desc(), Chat.id.desc()).limit(limit + 1)
+    rows = list(db.session.scalars(query.options(contains_eager(Chat.contact))))
+    items = rows[:limit]
+    return Chats(items, cursor_of(items[-1]) if len(rows) > limit else None, cursor is None)
+
+
+def version(workspace_id: int) -> str:
+    """Of the newest page of all chats, without reading the chats."""
+    query = select(Chat.id, Chat.rev).where(Chat.workspace_id == workspace_id)
+    rows = db.session.execute(query.order_by(Chat.last_at.desc(), Chat.id.desc()).limit(PAGE)).all()
+    return version_of((row.id, row.rev) for row in rows)
+
+
+def version_of(revs: Iterable[tuple[int, int]]) -> str:
+    return f"{zlib.crc32(repr(list(revs)).encode()):x}"
+
+
+def unread(workspace_id: int) -> int:
+    """How many chats nobody has read to the end; never counts further than one past COUNTED_UP_TO."""
+    some = select(Chat.id).where(Chat.workspace_id == workspace_id, Chat.unread_count > 0)
+    return db.session.scalar(_counted(some)) or 0
+
+
+def find(workspace_id: int, id: int) -> Chat:
+    """Raises ChatNotFound."""
+    query = select(Chat).where(Chat.workspace_id == workspace_id, Chat.id == id).outerjoin(Chat.contact)
+    found = db.session.scalar(query.options(contains_eager(Chat.contact)))
+    if found is None:
+        raise ChatNotFound
+    return found
+
+
+def read_cursor(cursor: str) -> tuple[datetime, int]:
+    """Raises ValueError."""
+    micros, _, id = cursor.partition(".")
+    if not (micros.isdecimal() and id.isdecimal() and len(micros) < 18 and len(id) < 18):
+        raise ValueError("this is no place in a list of chats")
+    return EPOCH + timedelta(microseconds=int(micros)), int(id)
+
+
+def cursor_of(chat: Chat) -> str:
+    return f"{(chat.last_at - EPOCH) // timedelta(microseconds=1)}.{chat.id}"
+
+
+# --- acting --------------------------------------------------------------------------------------
+
+
+def mark_read(workspace_id: int, id: int) -> Chat:
+    """Somebody has seen all of it. Raises ChatNotFound."""
+    with writing():
+        chat = find(workspace_id, id)
+        if chat.unread_count:
+            chat.unread_count, chat.rev = 0, chat.rev + 1
+    return chat
+
+
+def reply(
+    workspace_id: int,
+    id: int,
+    text: str,
+    *,
+    attached: NewAttachment | None = None,
+    key: str | None = None,
+    source: str,
+) -> Message:
+    """Answer from the number that was written to; it waits and leaves as any other message does.
+
+    Raises ChatNotFound, SessionGone, and what `outbox.send` does.
+    """
+    chat = find(workspace_id, id)
+    if chat.session_id is None:
+        raise SessionGone
+    return outbox.send(
+        workspace_id,
+        chat.address,
+        text,
+        session_name=chat.session_id,
+        attached=attached,
+        key=key,
+        source=source,
+    )
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+def _is_known(session_id: int, seen: MessageSeen) -> bool:
+    if not seen.provider_id:
+        return False  # its gateway names no message: it cannot tell twice so that we would know
+    named = {"session_id": session_id, "provider_id": seen.provider_id}
+    if db.session.scalar(select(Line.id).filter_by(**named)) is not None:
+        return True
+    # some gateways report what we sent through them as if it had been written on the phone
+    return seen.from_me and db.session.scalar(select(Message.id).filter_by(**named).limit(1)) is not None
+
+
+def _chat_of(wa_session: WhatsAppSession, seen: MessageSeen, at: datetime, now: datetime) -> Chat:
+    contact = None
+    address = seen.chat
+    if not address.endswith(GROUP):
+        contact = _counterpart(wa_session, seen, now)
+        address = contact.phone or contact.lid or seen.chat
+    query = select(Chat).filter_by(session_id=wa_session.id, address=address)
+    chat = db.session.scalar(query)
+    if chat is None:
+        contacts.insert_new(
+            Chat,
+            workspace_id=wa_session.workspace_id,
+            session_id=wa_session.id,
+            session_name=wa_session.name,
+            address=address,
+            contact_id=contact.id if contact else None,
+            name="",
+            unread_count=0,
+            last_text="",
+            last_kind="text",
+            last_from_me=False,
+            last_at=at,
+            created_at=now,
+            rev=1,
+        )
+        chat = db.session.scalars(query).one()
+    return chat
+
+
+def _counterpart(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Contact:
+    """Whom the chat is with; the sender is nobody else, unless it is us."""
+    phone = _name(seen.chat, PERSON) or (None if seen.from_me else seen.sender_number)
+    lid = seen.chat if seen.chat.endswith(LID) else (None if seen.from_me else seen.sender_lid)
+    return contacts.met(wa_session.workspace_id, phone, lid, now, None if seen.from_me else seen.push_name)
+
+
+def _name(jid: str, server: str) -> str | None:
+    name = jid.removesuffix(server).partition(":")[0] if jid.endswith(server) else ""
+    return name if name.isdecimal() and len(name) <= 20 else None
+
+
+def _counted(some: Select[Any]) -> Select[Any]:
+    return select(func.count()).select_from(some.limit(COUNTED_UP_TO + 1).subquery())

@@ -1,0 +1,102 @@
+"""People who write to us, and that two names of one person are one contact.
+
+All of it runs inside the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+
+from ..extensions import db
+from ..models import Chat, Contact, Line
+
+LONGEST_NAME = 120
+
+
+def met(
+    workspace_id: int, phone: str | None, lid: str | None, now: datetime, name: str | None = None
+) -> Contact:
+    """The person with this number or LID, one of them at least; known from now on by both."""
+    by_phone = _find(workspace_id, phone=phone) if phone else None
+    by_lid = _find(workspace_id, lid=lid) if lid else None
+    contact = by_phone or (by_lid if by_lid and (by_lid.phone is None or phone is None) else None)
+    if contact is None:
+        contact = _added(workspace_id, phone, None if by_lid else lid, now)
+    if by_lid is not None and by_lid is not contact:
+        _hand_over(by_lid, contact)
+    if phone and contact.phone is None:
+        contact.phone = phone
+        _readdress(contact)
+    if lid and contact.lid is None:
+        contact.lid = lid
+    if name and (name := _shown(name)) and contact.name != name:
+        contact.name = name
+        db.session.execute(update(Chat).where(Chat.contact_id == contact.id).values(rev=Chat.rev + 1))
+    db.session.flush()
+    return contact
+
+
+def insert_new(model: Any, **values: Any) -> int | None:
+    """The id of a new row; None when there is one already that a unique key takes for the same."""
+    dialect = import_module(f"sqlalchemy.dialects.{db.engine.dialect.name}")
+    row = dialect.insert(model.__table__).values(**values).on_conflict_do_nothing()
+    made: int | None = db.session.connection().scalar(row.returning(model.__table__.c.id))
+    return made
+
+
+def _find(workspace_id: int, **named: str) -> Contact | None:
+    return db.session.scalar(select(Contact).filter_by(workspace_id=workspace_id, **named))
+
+
+def _added(workspace_id: int, phone: str | None, lid: str | None, now: datetime) -> Contact:
+    insert_new(Contact, workspace_id=workspace_id, phone=phone, lid=lid, name="", created_at=now)
+    is_theirs = [column == value for column, value in ((Contact.phone, phone), (Contact.lid, lid)) if value]
+    query = select(Contact).where(Contact.workspace_id == workspace_id, or_(*is_theirs))
+    return db.session.scalars(query.limit(1)).one()
+
+
+def _hand_over(other: Contact, to: Contact) -> None:
+    """`other` has a LID that belongs to `to`: the person whom we took for two, or who changed the number."""
+    lid, other.lid = other.lid, None
+    db.session.flush()  # a LID is nobody's before it is another's
+    to.lid = lid
+    if other.phone is not None:
+        return
+    for model in (Chat, Line):
+        db.session.execute(
+            update(model).where(model.contact_id == other.id).values(contact_id=to.id)  # type: ignore[attr-defined]
+        )
+    to.name = to.name or other.name
+    db.session.delete(other)
+    db.session.flush()
+    _readdress(to)
+
+
+def _readdress(contact: Contact) -> None:
+    """Chats that had to be known by a LID go by the number; into the chat of that number, if there is one."""
+    query = select(Chat).where(Chat.contact_id == contact.id, Chat.address != contact.phone)
+    for chat in db.session.scalars(query.execution_options(populate_existing=True)).all():
+        same = select(Chat).where(Chat.session_id == chat.session_id, Chat.address == contact.phone)
+        if (there := db.session.scalar(same)) is not None:
+            _join(chat, there)
+        else:
+            chat.address, chat.rev = contact.phone or chat.address, chat.rev + 1
+
+
+def _join(chat: Chat, into: Chat) -> None:
+    db.session.execute(update(Line).where(Line.chat_id == chat.id).values(chat_id=into.id))
+    into.unread_count += chat.unread_count
+    into.rev += 1
+    if chat.last_at > into.last_at:
+        into.last_text, into.last_kind = chat.last_text, chat.last_kind
+        into.last_from_me, into.last_at = chat.last_from_me, chat.last_at
+    db.session.execute(delete(Chat).where(Chat.id == chat.id))
+
+
+def _shown(name: str) -> str:
+    """Anybody can call themselves anything: one line of it."""
+    return " ".join("".join(one if one.isprintable() else " " for one in name).split())[:LONGEST_NAME]
