@@ -23,7 +23,9 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "alert_told", "gateway_alert_told", "webhook_alert_told", "alert_failed", "link_pass_made",
         "link_pass_opened", "link_pass_used", "link_pass_revoked",
     ),
-    "messages": ("failed", "cancelled", "retried", "confirmed_by_person", "paused", "resumed"),
+    "messages": (
+        "failed", "cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person", "paused", "resumed",
+    ),
     "people": (
         "login", "login_failed", "logout", "login_revoked", "set_up", "user_added", "user_edited",
         "role_changed", "password_changed", "second_factor_added", "second_factor_removed",
@@ -57,6 +59,7 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "webhook_installed": ("mute", _l("The gateway was told again where to report on %(session)s")),
     "failed": ("bad", _l("A message to %(to)s was not delivered")),
     "cancelled": ("mute", _l("%(who)s cancelled a message to %(to)s")),
+    "cancelled_in_doubt": ("warn", _l("%(who)s cancelled a message to %(to)s that may have left already")),
     "retried": ("brand", _l("%(who)s had a message to %(to)s sent again")),
     "confirmed_by_person": ("ok", _l("%(who)s saw that a message to %(to)s arrived")),
     "paused": ("warn", _l("%(who)s paused sending on %(session)s")),

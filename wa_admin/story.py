@@ -27,6 +27,7 @@ _ATTEMPTS: dict[Outcome | None, tuple[str, Any]] = {
 }
 _ACTS: dict[str, tuple[str, Any]] = {
     "cancelled": ("mute", _l("Cancelled by %(who)s")),
+    "cancelled_in_doubt": ("warn", _l("Cancelled by %(who)s, but an attempt before may have arrived")),
     "retried": ("brand", _l("Sent again by %(who)s")),
     "confirmed_by_person": ("ok", _l("Seen to have arrived by %(who)s")),
 }

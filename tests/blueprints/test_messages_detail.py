@@ -106,6 +106,16 @@ def test_a_cancelled_one_that_may_have_left_does_not_deny_it(admin, connected, m
     assert "may have arrived all the same" in show(admin, message).one("div", class_="notice").text
 
 
+def test_cancelling_one_that_may_have_left_says_so(admin, connected, make_message):
+    message = make_message(connected)
+    attempt(message, Outcome.UNCERTAIN, error_code="gateway_timeout")
+    assert "may have arrived" in show(admin, message).one("div", class_="notice").text
+    admin.post(f"/messages/{message.id}/cancellation")
+    page = show(admin, message)
+    assert "We do not know whether this left." in page.one("div", class_="notice").text
+    assert steps(page)[-1].startswith("Cancelled by Admin, but an attempt before may have arrived")
+
+
 def test_every_error_of_a_gateway_has_a_cause_and_a_next_step():
     families = [contract.GatewayError]
     for family in families:

@@ -300,6 +300,25 @@ def test_only_a_waiting_message_can_be_cancelled(connected, make_message):
         outbox.cancel(1, gone.id, actor="cli")
 
 
+def test_a_message_that_may_have_left_is_uncertain_when_it_is_cancelled(stub, connected):
+    stub.script["sendText"] = [None]
+    message = send()
+    deliveries.drain()
+    assert fresh(message).status == MessageStatus.QUEUED  # to be asked for again
+    assert outbox.cancel(1, message.id, actor="cli").status == MessageStatus.UNCERTAIN
+    db.session.refresh(connected)
+    assert (connected.uncertain_count, connected.waiting_count) == (1, 0)
+
+
+def test_no_later_attempt_makes_that_known(stub, connected):
+    stub.script["sendText"] = [None, (429, {}, {"Retry-After": "30"})]
+    message = send()
+    for _ in range(2):
+        deliveries.drain()
+        _let_time_pass(message)
+    assert outbox.cancel(1, message.id, actor="cli").status == MessageStatus.UNCERTAIN
+
+
 def test_sending_again_uses_a_new_reference(stub, connected, make_message):
     message = make_message(connected, status=MessageStatus.UNCERTAIN, reference="old")
     again = outbox.retry(1, message.id, actor="cli")

@@ -341,7 +341,9 @@ def show_message(id):
 @SEND
 @operation(
     _l("Cancel a message"),
-    description=_l("While it is queued."),
+    description=_l(
+        "While it is queued. It is then “cancelled”, or “uncertain” when an attempt before may have left."
+    ),
     gives="MessageWithSteps",
     refuses=(*OF_A_MESSAGE, "wrong_state"),
 )

@@ -20,7 +20,7 @@ ACTS_THAT_MOVE = frozenset(
         "disconnected_by_admin", "unlinked_by_admin",
     }
 )  # fmt: skip
-ACTS_ON_MESSAGES = ("cancelled", "retried", "confirmed_by_person")
+ACTS_ON_MESSAGES = ("cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person")
 SAME_ACT = timedelta(seconds=2)
 
 

@@ -119,7 +119,7 @@ def give_up_references(session_id: int, now: datetime) -> None:
         Message.status.in_([MessageStatus.QUEUED, MessageStatus.SENDING]),
     )
     for message in db.session.scalars(query):
-        if message.status == MessageStatus.SENDING or _is_in_doubt(message):
+        if message.status == MessageStatus.SENDING or _is_asked_again(message):
             progress.move(message, MessageStatus.UNCERTAIN, now)
 
 
@@ -133,7 +133,7 @@ def expire() -> int:
         )
         over = list(db.session.scalars(query.limit(500)))
         for message in over:
-            if _is_in_doubt(message):
+            if progress.may_have_left(message):
                 progress.move(message, MessageStatus.UNCERTAIN, now)
             else:
                 message.error_code = message.error_code or "expired"
@@ -288,10 +288,11 @@ def _can_ask_again(message: Message) -> bool:
     return message.attachment_id is None or drivers.DRIVERS[message.session.gateway.kind].files_in_advance
 
 
-def _is_in_doubt(message: Message) -> bool:
-    """It may have left, and would have been asked for again."""
-    last = select(Delivery.outcome).filter_by(message_id=message.id).order_by(Delivery.id.desc())
-    return db.session.scalar(last.limit(1)) == Outcome.UNCERTAIN
+def _is_asked_again(message: Message) -> bool:
+    """Under the reference that it has now it may have left already."""
+    query = select(Delivery.id).filter_by(message_id=message.id, outcome=Outcome.UNCERTAIN)
+    since = query.where(Delivery.started_at >= message.queued_at)
+    return db.session.scalar(since.limit(1)) is not None
 
 
 def _claimed(claim: Claim, now: datetime) -> Message | None:

@@ -2,6 +2,7 @@
 
 queued ─> sending ─> sent ─> delivered ─> read ─> played
   └─> cancelled, expired      (`deliveries` hands over, `progress` moves)
+      or uncertain, when an attempt before may have left
 """
 
 from __future__ import annotations
@@ -183,30 +184,36 @@ def page(
 
 
 def cancel(workspace_id: int, id: int, *, actor: str) -> Message:
-    """Take back a message that has not left. Raises WrongState when it has."""
+    """Take back a message that waits; one that may have left before becomes uncertain. Raises WrongState."""
     with writing():
         message = find(workspace_id, id)
         if not message.can_cancel:
             raise WrongState(message)
-        progress.move(message, MessageStatus.CANCELLED, clock.now())
-        timeline.record(
-            message.session, "cancelled", workspace_id=workspace_id, actor=actor, message=message.id
-        )
+        act = "cancelled" if _take_back(message, clock.now()) else "cancelled_in_doubt"
+        timeline.record(message.session, act, workspace_id=workspace_id, actor=actor, message=message.id)
     return message
 
 
 def cancel_all(wa_session: WhatsAppSession, *, actor: str) -> int:
-    """Take back everything of a session that has not left; belongs into the caller's transaction."""
+    """Take back all of a session that waits, as `cancel` does; belongs into the caller's transaction.
+
+    How many there were that certainly did not leave.
+    """
     now = clock.now()
     query = select(Message).filter_by(session_id=wa_session.id, status=MessageStatus.QUEUED)
-    waiting = list(db.session.scalars(query))
-    for message in waiting:
-        progress.move(message, MessageStatus.CANCELLED, now)
-    if waiting:
+    count = sum(_take_back(message, now) for message in db.session.scalars(query).all())
+    if count:
         timeline.record(
-            wa_session, "cancelled", workspace_id=wa_session.workspace_id, actor=actor, count=len(waiting)
+            wa_session, "cancelled", workspace_id=wa_session.workspace_id, actor=actor, count=count
         )
-    return len(waiting)
+    return count
+
+
+def _take_back(message: Message, now: datetime) -> bool:
+    """Whether it certainly did not leave."""
+    is_in_doubt = progress.may_have_left(message)
+    progress.move(message, MessageStatus.UNCERTAIN if is_in_doubt else MessageStatus.CANCELLED, now)
+    return not is_in_doubt
 
 
 def retry(workspace_id: int, id: int, *, actor: str) -> Message:

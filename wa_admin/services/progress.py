@@ -20,7 +20,7 @@ from ..drivers.contract import (
     Unreachable,
 )
 from ..extensions import db
-from ..models import Message, MessageStatus, Receipt, WhatsAppSession
+from ..models import Delivery, Message, MessageStatus, Outcome, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
 from . import stats, tidings, timeline
 
@@ -47,6 +47,12 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
     doubt = (status == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
     _bump(message.session_id, _SESSION.c.uncertain_count, doubt)
     stats.count(message, before, status, now)
+
+
+def may_have_left(message: Message) -> bool:
+    """Whether an attempt had no clear answer; what came after it does not make that known."""
+    query = select(Delivery.id).filter_by(message_id=message.id, outcome=Outcome.UNCERTAIN)
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def fail(message: Message, now: datetime) -> None:
