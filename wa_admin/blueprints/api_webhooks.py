@@ -11,7 +11,7 @@ from ..api.operation import operation
 from ..models import Subscription
 from ..permissions import Permission
 from ..services import calls, subscriptions
-from .access import key_or_login
+from .access import key_or_login, proved
 
 bp = Blueprint("api_webhooks", __name__, url_prefix="/api/v1/webhooks")
 
@@ -29,6 +29,7 @@ def index():
 
 @bp.post("/")
 @MANAGE
+@proved
 @operation(
     _l("Add a webhook"),
     description=_l(
@@ -53,6 +54,7 @@ def show(id):
 
 @bp.patch("/<int:id>/")
 @MANAGE
+@proved
 @operation(
     _l("Change, pause or resume a webhook"),
     description=_l("What is not given stays as it is."),
@@ -73,6 +75,7 @@ def edit(id, body):
 
 @bp.delete("/<int:id>/")
 @MANAGE
+@proved
 @operation(
     _l("Remove a webhook"),
     description=_l("With the log of its calls, and those that still wait."),
@@ -85,6 +88,7 @@ def remove(id):
 
 @bp.post("/<int:id>/test/")
 @MANAGE
+@proved
 @operation(
     _l("Send a test event"),
     gives="WebhookCall",
@@ -97,6 +101,7 @@ def test(id):
 
 @bp.post("/<int:id>/rotate/")
 @MANAGE
+@proved
 @operation(
     _l("Make a new secret"),
     description=_l("For 24 hours the old one signs beside it: each call carries two signatures."),
@@ -127,6 +132,7 @@ def log(id, query):
 
 @bp.post("/<int:id>/resend/")
 @MANAGE
+@proved
 @operation(
     _l("Make all failed calls again"),
     gives="Resent",
@@ -139,6 +145,7 @@ def resend_failed(id):
 
 @bp.post("/calls/<int:id>/resend/")
 @MANAGE
+@proved
 @operation(
     _l("Make one call again"),
     description=_l("Whatever became of it, at once and under the same webhook-id."),
