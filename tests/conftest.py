@@ -32,6 +32,7 @@ class Browser(FlaskClient):
         with self.application.app_context():
             return super().open(*args, **kwargs)
 
+        kwargs.setdefault("buffered", True)  # what is done after an answer is done when it is here
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
     return {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0", **more}

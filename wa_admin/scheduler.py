@@ -29,7 +29,7 @@ from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
-from .services import calls, deliveries, gateways, notices, outages, outbox, watch
+from .services import calls, deliveries, gateways, inbox, notices, outages, outbox, watch
 
 LEASE = "scheduler"
 LEASE_SECONDS = 5.0
@@ -48,6 +48,8 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
     return [
         ("deliveries.settle_leases", 15, deliveries.settle_leases),
         ("deliveries.expire", 15, deliveries.expire),
+        ("inbox.read_left_over", 2, inbox.read_left_over),
+        ("inbox.forget_old", 3600, lambda: inbox.forget_old(clock.now())),
         ("calls.forget_old", 3600, lambda: calls.forget_old(clock.now())),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.poll_links", 2, watch.poll_links),

@@ -23,9 +23,10 @@ from ..models import Gateway, Reason, Status, WhatsAppSession
 from . import chats, progress, status, tidings
 
 
-def take_in(gateway: Gateway, seen: list[Seen]) -> None:
-    """All events of one webhook, in one transaction. Those of sessions that we do not know are dropped."""
-    now = clock.now()
+def take_in(gateway: Gateway, seen: list[Seen], now: datetime | None = None) -> None:
+    """All events of one webhook, in one transaction; `now` is when it came. Those of sessions that we do not
+    know are dropped."""
+    now = now or clock.now()
     with writing():
         for event in seen:
             wa_session = _session_of(gateway.id, event.instance)
@@ -98,6 +99,7 @@ def _means_scanned(wa_session: WhatsAppSession, state: State, now: datetime) -> 
 
 
 def _note_age(session_id: int, now: datetime) -> None:
-    db.session.execute(
-        update(WhatsAppSession).where(WhatsAppSession.id == session_id).values(last_event_at=now)
-    )
+    """What was read late is not what came last."""
+    last = WhatsAppSession.last_event_at
+    newer = update(WhatsAppSession).where(WhatsAppSession.id == session_id, last.is_(None) | (last < now))
+    db.session.execute(newer.values(last_event_at=now))
