@@ -3,6 +3,7 @@
 from alembic import context
 
 import wa_admin.models  # noqa: F401 - so that Base knows the tables
+from wa_admin import upgrades
 from wa_admin.extensions import Base, db, writing_scope
 from wa_admin.models.chat import SEARCH
 from wa_admin.models.types import UtcDateTime, Word
@@ -22,7 +23,17 @@ def is_of_models(_found: object, name: str | None, _kind: str, _is_reflected: bo
     return not (name or "").startswith(SEARCH)
 
 
+def prepare() -> None:
+    """Not for commands that only look: they have nowhere to go."""
+    try:
+        wanted = context.get_revision_argument()
+    except KeyError:
+        return
+    upgrades.prepare(wanted)
+
+
 def run() -> None:
+    prepare()
     with db.engine.connect() as connection, writing_scope():
         context.configure(
             connection=connection,

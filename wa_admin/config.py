@@ -141,6 +141,11 @@ def places(environ: Mapping[str, str]) -> tuple[Path, str]:
     return data_dir, env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}")
 
 
+def secret_of(environ: Mapping[str, str], name: str) -> str:
+    """What the variable holds, or the file that `name`_FILE names; else nothing. Raises BadSetting."""
+    return _Environment(environ).given(name)
+
+
 def encryption_keys(environ: Mapping[str, str], data_dir: Path) -> tuple[str, ...]:
     """What seals the secrets of this data directory, newest first; made at the first start.
 
@@ -268,7 +273,7 @@ class _Environment:
             raise BadSetting(name, f"must list networks such as 10.0.0.0/8,fd00::/8: {error}") from error
 
     def database_url(self, name: str, default: str) -> str:
-        value = self._from_file(name) or default
+        value = self.given(name) or default
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise BadSetting(name, "must start with sqlite:/// or postgresql+psycopg://")
         if value.startswith("postgresql"):
@@ -277,19 +282,20 @@ class _Environment:
 
     def secret(self, name: str, made_at: Path, make: Callable[[], str]) -> str:
         """A given secret, or one made once and kept in the data directory."""
-        value = self._from_file(name) or _keep(made_at, make)
+        value = self.given(name) or _keep(made_at, make)
         if len(value) < 16:
             raise BadSetting(name, "must be at least 16 characters: run without it to have one made")
         return value
 
     def fernet_keys(self, name: str, made_at: Path) -> tuple[str, ...]:
-        made = self._from_file(name) or _keep(made_at, _new_fernet_key)
+        made = self.given(name) or _keep(made_at, _new_fernet_key)
         keys = tuple(made.replace(",", " ").split())
         if not keys or not all(map(_is_fernet_key, keys)):
             raise BadSetting(name, "must hold url-safe base64 keys of 32 bytes, newest first")
         return keys
 
-    def _from_file(self, name: str) -> str:
+    def given(self, name: str) -> str:
+        """In the variable, or in the file that `name`_FILE names."""
         path = self.text(f"{name}_FILE")
         if not path:
             return self.text(name)

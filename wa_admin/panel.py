@@ -5,12 +5,14 @@ On SIGTERM it stops listening, finishes what it began, and exits 0.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import logging
 import os
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import config, log
@@ -32,6 +34,7 @@ def main() -> None:
     try:
         settings = config.load()
         listener = listen(settings.host, settings.port)
+        lock = _share(settings.data_dir / config.PANEL_LOCK)
     except (config.BadSetting, OSError) as error:
         log.give_up(error)
     log.set_up(settings.log_format)
@@ -45,6 +48,7 @@ def main() -> None:
     _log.info("panel ready on %s", settings.panel_url)
     serve(app, listener)
     _let_go(app)
+    os.close(lock)
     _log.info("panel stopped")
 
 
@@ -55,6 +59,16 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server(address[:2], family=family, backlog=1024)
     except OSError as error:
         raise OSError(f"port {port} on {host} cannot be used: {os.strerror(error.errno or 0)}") from error
+
+
+def _share(lock: Path) -> int:
+    """Held as long as we live, so that no restore takes the data away from under us. Raises OSError."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError("a backup is being restored: wait for it") from error
+    return descriptor
 
 
 def serve(app: Flask, listener: socket.socket) -> None:

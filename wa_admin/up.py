@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from flask import current_app, url_for
-from flask_migrate import Migrate, upgrade
 
-from . import log
+from . import log, upgrades
 from .app import settings
 from .config import EVERYWHERE, Settings
 from .extensions import db
@@ -35,9 +34,7 @@ def run() -> NoReturn:
 
 def prepare() -> None:
     """Bring the database up to date, and have a gateway in it."""
-    if "migrate" not in current_app.extensions:
-        Migrate(current_app, db, directory=current_app.config["MIGRATIONS"])
-    upgrade()
+    upgrades.upgrade()
     gateways.ensure()
 
 

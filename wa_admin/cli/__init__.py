@@ -26,6 +26,8 @@ COMMANDS = {
     "alerts": "alerts:alerts",
     "doctor": "doctor:doctor",
     "sample": "sample:sample",
+    "backup": "backups:backup",
+    "restore": "backups:restore",
     "gateways": "gateways:gateways",
     "gateway": "processes:gateway",
     "scheduler": "processes:scheduler",
