@@ -113,7 +113,7 @@ def test_cancelling_one_that_may_have_left_says_so(admin, connected, make_messag
     admin.post(f"/messages/{message.id}/cancellation")
     page = show(admin, message)
     assert "We do not know whether this left." in page.one("div", class_="notice").text
-    assert steps(page)[-1].startswith("Cancelled by Admin, but an attempt before may have arrived")
+    assert any(step.startswith("Cancelled by Admin, but an attempt before may") for step in steps(page))
 
 
 def test_every_error_of_a_gateway_has_a_cause_and_a_next_step():

@@ -28,16 +28,21 @@ def neighbours(app, make_session):
     furnish_other_workspace()
 
 
-def commands(group, *path):
+def commands(group, *path, but=NOT_OF_ONE):
     context = click.Context(group)
     for name in group.list_commands(context):
-        if name in NOT_OF_ONE or [*path, name] == ["users", "add"]:  # who has an account is let in here
+        if name in but or [*path, name] == ["users", "add"]:  # who has an account is let in here
             continue
         command = group.get_command(context, name)
         if isinstance(command, click.Group):
-            yield from commands(command, *path, name)
+            yield from commands(command, *path, name, but=but)
         else:
             yield [*path, name], command
+
+
+def _given(argument):
+    told, any_of = GIVEN.get(argument.name, "zebra"), getattr(argument.type, "choices", [])
+    return told if told in any_of or not any_of else any_of[0]
 
 
 def call(path, command):
@@ -45,7 +50,7 @@ def call(path, command):
     told = [*path]
     for one in command.params:
         if isinstance(one, click.Argument):
-            told.append("ours" if path[-1] == "add" and one.name == "name" else GIVEN.get(one.name, "zebra"))
+            told.append("ours" if path[-1] == "add" and one.name == "name" else _given(one))
         elif one.name == "session":
             told += ["--session", "777"]
         elif one.name in ("yes", "from_stdin", "force"):
@@ -88,8 +93,17 @@ def test_a_command_works_in_the_workspace_it_is_told(run, neighbours):
 @pytest.mark.parametrize("name", ["nope", "", " ", "777", "zebra"])
 def test_a_workspace_that_is_not_there_is_said(run, neighbours, name):
     result = run("users", "list", "--workspace", name)
-    if name:  # an empty one counts as none
-        assert result.exit_code == 1 and "no such workspace" in result.output
+    assert result.exit_code == 1 and "no such workspace" in result.output
+
+
+def test_every_command_says_so_before_it_does_anything(app, run, neighbours):
+    before, tried = snapshot(), []
+    for path, command in commands(app.cli, but=()):
+        if "--workspace" in [opt for one in command.params for opt in one.opts]:
+            result = run(*call(path, command), "--workspace", "nope")
+            assert result.exit_code == 1 and result.output == "Error: There is no such workspace.\n", path
+            tried.append(path[0])
+    assert snapshot() == before and {"alerts", "audit", "doctor", "gateways", "keys", "users"} <= {*tried}
 
 
 def test_workspaces_are_added_listed_renamed_and_removed(run):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from .terminal import ACTOR, as_json, confirm, in_panel, print_json, read_stdin, table, workspace_id, yes
+from .terminal import ACTOR, as_json, confirm, in_workspace, print_json, read_stdin, table, workspace_id, yes
 
 if TYPE_CHECKING:
     from ..models import Gateway
@@ -23,7 +23,7 @@ def gateways() -> None:
 
 @gateways.command("list")
 @as_json
-@in_panel
+@in_workspace
 def list_gateways(as_json: bool) -> None:
     """All gateways, that of the settings first."""
     from ..services import gateway_settings
@@ -49,7 +49,7 @@ def list_gateways(as_json: bool) -> None:
     "--action", "actions", multiple=True, metavar="NAME=URL", help="One of the kind webhook's URLs."
 )
 @click.option("--allow-private", is_flag=True, help="It may live on this machine or in a private network.")
-@in_panel
+@in_workspace
 def add(
     kind: str,
     name: str,
@@ -87,7 +87,7 @@ def add(
 @gateways.command()
 @which
 @click.pass_context
-@in_panel
+@in_workspace
 def test(ctx: click.Context, gateway: str) -> None:
     """Whether it fits; touches no session. The exit code is 1 when something is not fine."""
     from ..services import gateways as service
@@ -99,7 +99,7 @@ def test(ctx: click.Context, gateway: str) -> None:
 @which
 @click.option("--move-to", help="Another gateway, for its sessions: their phones must be linked anew.")
 @yes
-@in_panel
+@in_workspace
 def remove(gateway: str, move_to: str | None, yes: bool) -> None:
     """Forget a gateway; the program itself goes on running."""
     from ..services import gateway_settings, moves

@@ -50,14 +50,24 @@ def in_panel(command: Function) -> Function:
 
 
 def in_workspace(command: Function) -> Function:
-    """The same for what one workspace has: `--workspace` says which."""
+    """The same for what one workspace has: `--workspace` says which.
+
+    One that is not there is said before anything is done.
+    """
+
+    @wraps(command)
+    def run(*args: Any, **named: Any) -> Any:
+        if click.get_current_context().meta.get(WORKSPACE) is not None:
+            workspace_id()
+        return command(*args, **named)
+
     return click.option(
         "--workspace",
         metavar="NAME",
         help="The workspace to work in; the first one otherwise.",
         expose_value=False,
         callback=_choose_workspace,
-    )(in_panel(command))
+    )(in_panel(run))
 
 
 @contextmanager
@@ -94,7 +104,7 @@ def workspace_id() -> int:
     from ..models import Workspace
 
     context = click.get_current_context(silent=True)
-    if context is not None and (named := context.meta.get(WORKSPACE)):
+    if context is not None and (named := context.meta.get(WORKSPACE)) is not None:
         from ..services import workspaces
 
         return workspaces.find(checked_text(named, "A name")).id
