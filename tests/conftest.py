@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import databases
 import pytest
+from databases import POSTGRESQL, SQLITE
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jinja2 import FileSystemBytecodeCache
@@ -29,22 +32,50 @@ class Browser(FlaskClient):
     """Each request in an application context of its own, as when served: what `g` holds does not last."""
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("buffered", True)  # what is done after an answer is done when it is here
         with self.application.app_context():
             return super().open(*args, **kwargs)
 
-        kwargs.setdefault("buffered", True)  # what is done after an answer is done when it is here
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=[SQLITE, POSTGRESQL, "both"], default=SQLITE)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" in metafunc.fixturenames:
+        names = databases.of(metafunc.definition, metafunc.config.getoption("database"))
+        if names != [SQLITE]:
+            metafunc.parametrize("database", names, indirect=True)
+
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    return {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0", **more}
+    ours = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0"}
+    if url := os.environ.get("WA_DATABASE_URL"):
+        ours["WA_DATABASE_URL"] = url
+    return {**ours, **more}
 
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory whose database went through every migration once; tests copy it."""
+    data_dir = tmp_path_factory.mktemp("migrated")
+    migrate(create_app(environment(data_dir)))
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def postgresql(migrated: Path) -> Iterator[databases.Memory]:
+    """The same on a server of our own; started for the first test that wants it."""
+    server = databases.Server()
+    app = create_app(environment(migrated, WA_DATABASE_URL=server.create("tests")))
+    migrate(app)
+    yield databases.Memory(server, "tests")
+    server.remove()
+
+
+def migrate(app: Flask) -> None:
     from flask_migrate import Migrate, upgrade
 
-    data_dir = tmp_path_factory.mktemp("migrated")
-    app = create_app(environment(data_dir))
     Migrate(app, db, directory=app.config["MIGRATIONS"])
     with app.app_context():
         upgrade()
@@ -53,7 +84,17 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with writing():
             db.session.query(Event).delete()
         db.engine.dispose()
-    return data_dir
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which one this test runs on, as on its first day; programs it starts find it in their environment."""
+    name: str = getattr(request, "param", SQLITE)
+    if name == POSTGRESQL:
+        memory = request.getfixturevalue("postgresql")
+        memory.put_back()
+        monkeypatch.setenv("WA_DATABASE_URL", memory.url)
+    return name
 
 
 def add_people() -> None:
@@ -69,7 +110,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def data_dir(migrated: Path, tmp_path: Path) -> Path:
+def data_dir(migrated: Path, tmp_path: Path, database: str) -> Path:
     copy = tmp_path / "data"
     shutil.copytree(migrated, copy)
     return copy
@@ -114,21 +155,33 @@ def stub() -> Iterator[StubGateway]:
 
 
 @pytest.fixture(scope="session")
-def shared_app(migrated: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Flask:
-    """Putting an application together costs more than most tests, so those that can share one."""
-    copy = tmp_path_factory.mktemp("shared") / "data"
-    shutil.copytree(migrated, copy)
-    return for_tests(create_app(environment(copy, WA_GATEWAY_PORT="9")), compiled)
+def shared_apps(
+    migrated: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Flask]:
+    """Putting an application together costs more than most tests, so those on one database share one."""
+    made: dict[str, Flask] = {}
+
+    def shared() -> Flask:
+        where = os.environ.get("WA_DATABASE_URL", "")
+        if where not in made:
+            copy = tmp_path_factory.mktemp("shared") / "data"
+            shutil.copytree(migrated, copy)
+            made[where] = for_tests(create_app(environment(copy, WA_GATEWAY_PORT="9")), compiled)
+        return made[where]
+
+    return shared
 
 
 @pytest.fixture
-def fresh_app(shared_app: Flask, migrated: Path) -> Iterator[Flask]:
+def fresh_app(shared_apps: Callable[[], Flask], migrated: Path, database: str) -> Iterator[Flask]:
     """The shared application as on its first day: settings and database are put back."""
+    shared_app = shared_apps()
     config = dict(shared_app.config)
-    database = Path(shared_app.instance_path) / "wa-admin.db"
-    for left in database.parent.glob("wa-admin.db*"):
-        left.unlink()
-    shutil.copy(migrated / database.name, database)
+    if database == SQLITE:
+        file = Path(shared_app.instance_path) / "wa-admin.db"
+        for left in file.parent.glob("wa-admin.db*"):
+            left.unlink()
+        shutil.copy(migrated / file.name, file)
     yield shared_app
     with shared_app.app_context():
         let_go()

@@ -31,6 +31,8 @@ class RunningPanel:
 
     def start(self) -> None:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+        if url := os.environ.get("WA_DATABASE_URL"):  # of the test
+            plain["WA_DATABASE_URL"] = url
         ours = {"WA_DATA_DIR": str(self.data_dir), "WA_PORT": str(self.port), "WA_ENGINE": "simulator"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wa_admin.panel"],

@@ -332,6 +332,7 @@ def test_what_never_arrived_is_kept_longer(subscription):
     assert calls.forget_old(clock.now() + timedelta(days=31)) == 1
 
 
+@pytest.mark.sqlite
 def test_neither_secret_nor_address_is_in_the_database_or_the_log(added, receiver, deliver, app, caplog):
     caplog.set_level("DEBUG")
     receiver.answers = [500, 200]

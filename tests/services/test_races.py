@@ -1,6 +1,7 @@
 """Two writers at once, as real processes: the invariants hold and the loser is told."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -34,12 +35,7 @@ def race(app, data_dir, make_app):
     """Run an act in several processes that start at the same moment; what each of them got."""
 
     def run(act: str, writers: int = 2, times: int = 1, **environ: str) -> list[list]:
-        settings = {
-            "WA_DATA_DIR": str(data_dir),
-            "WA_ENGINE": "simulator",
-            "PATH": "/usr/bin:/bin",
-            **environ,
-        }
+        settings = os.environ | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", **environ}
         processes = [
             subprocess.Popen(
                 [sys.executable, "-c", WRITER.replace("{ACT}", act), str(number), str(times)],

@@ -1,0 +1,174 @@
+"""A PostgreSQL server of one's own for each process of the tests, and which tests run on it.
+
+Tests run on SQLite; those below `ON_BOTH` run on PostgreSQL as well, with `--database=both`. With
+`--database=postgresql` all run there that need no file of SQLite.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+# where it matters which database it is
+ON_BOTH = ("services/", "promises/", "blueprints/test_api_", "blueprints/test_workspace_isolation", "test_")
+# what a power cut would lose costs most of the time
+CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+SMALL = (
+    "shared_buffers=32MB",
+    "max_connections=200",
+    "max_wal_size=256MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+)
+PR_SET_PDEATHSIG = 1
+START_SECONDS = 30.0
+
+
+def of(item: Any, option: str) -> list[str]:
+    """The databases that a test, or a function that makes tests, is to run on."""
+    markers = {marker.name for marker in item.iter_markers()}
+    path = item.nodeid.partition("tests/")[2]
+    if "sqlite" in markers:
+        return [SQLITE]
+    if option == "both":
+        return [SQLITE, POSTGRESQL] if path.startswith(ON_BOTH) else [SQLITE]
+    return [option]
+
+
+class Server:
+    """A cluster in a temporary directory, which only this process reaches; gone with it, however it ends."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="wa-pg-"))  # one path that any user may pass through
+        self._as = _owner()
+        if self._as:
+            os.chown(self.directory, self._as["user"], self._as["group"])
+        self._run("initdb", "--pgdata", str(self._data), "--no-sync", "--auth=trust", "--username=postgres",
+                  "--encoding=UTF8", "--locale=C", "--no-instructions")  # fmt: skip
+        self.start()
+
+    @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    def start(self) -> None:
+        options = [f"-c{option}" for option in (*CARELESS, *SMALL, "listen_addresses=")]
+        with (self.directory / "log").open("w") as log:
+            self._process = subprocess.Popen(
+                [_binary("postgres"), "-D", self._data, "-k", self.directory, *options],
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                preexec_fn=_end_with_the_tests,
+                cwd="/",
+                **self._as,
+            )
+        self._wait()
+
+    def stop(self) -> None:
+        """As an administrator does who is in a hurry: connections are cut."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(START_SECONDS)
+
+    def remove(self) -> None:
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(START_SECONDS)
+        shutil.rmtree(self.directory)
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://postgres@/{name}?host={self.directory}"
+
+    def connect(self, name: str = "postgres") -> psycopg.Connection[Any]:
+        return psycopg.connect(host=str(self.directory), user="postgres", dbname=name, autocommit=True)
+
+    def create(self, name: str) -> str:
+        """An empty database of this name; its URL."""
+        with self.connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def _wait(self) -> None:
+        ends = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.connect().close()
+                return
+            except psycopg.OperationalError:
+                if self._process.poll() is not None or time.monotonic() > ends:
+                    raise RuntimeError((self.directory / "log").read_text()) from None
+                time.sleep(0.02)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([_binary(program), *arguments], check=True, capture_output=True, cwd="/", **self._as)
+
+
+class Memory:
+    """What a database held when it was remembered, and the quickest way back there.
+
+    Emptying some forty tables takes milliseconds, a copy of a database ten times as long.
+    """
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server, self.url = server, server.url(name)
+        self._name = name
+        with server.connect(name) as connection:
+            tables = [row[0] for row in connection.execute(
+                "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
+            )]  # fmt: skip
+            sequences = connection.execute("SELECT sequencename, last_value FROM pg_sequences").fetchall()
+            connection.execute("CREATE SCHEMA memory")
+            for table in tables:
+                connection.execute(f"CREATE TABLE memory.{table} AS TABLE public.{table}")
+            filled = [
+                table
+                for table in tables
+                if connection.execute(f"SELECT 1 FROM memory.{table} LIMIT 1").fetchone()
+            ]
+        self._script = "; ".join([
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            "SET session_replication_role = replica",  # neither triggers nor foreign keys
+            *(f"DELETE FROM public.{table}" for table in tables),
+            *(f"INSERT INTO public.{table} SELECT * FROM memory.{table}" for table in filled),
+            *(
+                f"SELECT setval('public.\"{sequence}\"', {last or 1}, {last is not None})"
+                for sequence, last in sequences
+            ),
+        ])  # fmt: skip
+
+    def put_back(self) -> None:
+        with self.server.connect(self._name) as connection:
+            connection.execute(self._script)
+
+
+def _binary(name: str) -> str:
+    found = shutil.which(name) or max(map(str, Path("/usr/lib/postgresql").glob(f"*/bin/{name}")), default="")
+    if not found:
+        pytest.fail(f"{name} is not here: apt install postgresql", pytrace=False)
+    return found
+
+
+def _owner() -> dict[str, int]:
+    """A server refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = names.get("postgres") or names["nobody"]
+    return {"user": entry.pw_uid, "group": entry.pw_gid}
+
+
+def _end_with_the_tests() -> None:
+    """Linux ends us when pytest is killed before it could."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
