@@ -4,7 +4,7 @@ import pytest
 from people import PASSWORD
 from sqlalchemy import select
 
-from wa_admin import passwords, plain
+from wa_admin import clock, passwords, plain
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, LoginSession, Role, SetupToken, User
 from wa_admin.services import logins, roster, users, workspaces
@@ -245,6 +245,12 @@ def test_a_profile_is_changed_at_once_for_a_login(sari):
 
 def test_a_made_password_may_be_used(app):
     assert passwords.checked(users.new_password())
+
+
+def test_who_only_knows_the_password_was_not_seen(sari):
+    with writing():
+        logins.start("t", sari.id, 1, address="::1", agent="", now=clock.now(), awaits_second_factor=True)
+    assert users.last_seen(1) == {}
 
 
 def test_last_seen_names_who_is_logged_in(sari):

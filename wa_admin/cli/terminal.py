@@ -67,7 +67,7 @@ def in_workspace(command: Function) -> Function:
         help="The workspace to work in; the first one otherwise.",
         expose_value=False,
         callback=_choose_workspace,
-    )(in_panel(run))
+    )(in_panel(run))  # type: ignore[return-value]
 
 
 @contextmanager

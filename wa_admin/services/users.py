@@ -223,7 +223,8 @@ def find(workspace_id: int, key: str | int) -> Membership:
 def last_seen(workspace_id: int) -> dict[int, datetime]:
     """When each person who is signed in used the panel last, by number."""
     seen = func.max(LoginSession.seen_at)
-    query = select(LoginSession.user_id, seen).where(LoginSession.workspace_id == workspace_id)
+    whole = LoginSession.awaits_second_factor.is_(False)  # else somebody knows the password, no more
+    query = select(LoginSession.user_id, seen).where(LoginSession.workspace_id == workspace_id, whole)
     query = query.group_by(LoginSession.user_id)
     return {row[0]: row[1] for row in db.session.execute(query)}
 
