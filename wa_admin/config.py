@@ -288,7 +288,7 @@ class _Environment:
         return value
 
     def fernet_keys(self, name: str, made_at: Path) -> tuple[str, ...]:
-        made = self.given(name) or _keep(made_at, _new_fernet_key)
+        made = self.given(name) or _keep(made_at, new_fernet_key)
         keys = tuple(made.replace(",", " ").split())
         if not keys or not all(map(_is_fernet_key, keys)):
             raise BadSetting(name, "must hold url-safe base64 keys of 32 bytes, newest first")
@@ -316,7 +316,7 @@ def _check_postgresql(name: str, url: str) -> None:
         raise BadSetting(name, "needs a package that is not installed: pip install 'psycopg[binary]'")
 
 
-def _new_fernet_key() -> str:
+def new_fernet_key() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 

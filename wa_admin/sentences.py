@@ -21,7 +21,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "restarted_for_silence", "reconnect_failed", "disconnected_by_admin", "unlinked_by_admin",
         "number_replaced", "gateway_down", "gateway_back", "gateway_refused", "webhook_installed",
         "alert_told", "gateway_alert_told", "webhook_alert_told", "alert_failed", "link_pass_made",
-        "link_pass_opened", "link_pass_used", "link_pass_revoked",
+        "link_pass_opened", "link_pass_used", "link_pass_revoked", "passkey_answered", "passkey_confirmed",
+        "passkey_denied",
     ),
     "messages": (
         "failed", "cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person", "paused", "resumed",
@@ -45,6 +46,9 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "link_started": ("brand", _l("%(who)s started linking %(session)s")),
     "link_cancelled": ("mute", _l("%(who)s stopped linking %(session)s")),
     "scanned": ("brand", _l("A phone scanned the code of %(session)s")),
+    "passkey_answered": ("brand", _l("%(who)s used the passkey to link %(session)s")),
+    "passkey_confirmed": ("brand", _l("%(who)s saw the same code on the phone as for %(session)s")),
+    "passkey_denied": ("warn", _l("%(who)s saw no such code on the phone, so linking %(session)s ended")),
     "linked": ("ok", _l("%(session)s is linked to %(number)s")),
     "connect_asked": ("brand", _l("%(who)s connected %(session)s again")),
     "restarted": ("mute", _l("%(who)s restarted %(session)s")),
@@ -121,6 +125,10 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "link_pass_made": ("brand", _l("%(who)s made a link page for the owner of the phone of %(session)s")),
     "link_pass_opened": ("mute", _l("The link page of %(session)s was opened")),
     "link_pass_used": ("ok", _l("The phone of %(session)s was linked through its link page")),
+    "restored": ("warn", _l("%(who)s restored wa-admin from the backup of %(made_at)s")),
+    "backed_up": ("mute", _l("%(who)s wrote the backup %(session)s")),
+    "keys_rotated": ("warn", _l("%(who)s had all secrets sealed anew, with the key %(session)s")),
+    "old_keys_dropped": ("warn", _l("%(who)s dropped the encryption keys before %(session)s")),
     "link_pass_revoked": ("warn", _l("%(who)s took back the link page of %(session)s")),
 }
 _BY_REASON: dict[str, tuple[str, Any]] = {

@@ -114,6 +114,8 @@ def _ending(message: Message, now: datetime) -> list[Step]:
         return [Step("mute", _("Cancelled"), at)]
     if status == MessageStatus.EXPIRED:
         return [Step("bad", _("Given up: its time ran out"), at)]
+    if status == MessageStatus.UNCERTAIN and message.error_code == "restored":
+        return [Step("warn", _("Came back from a backup"), at, words.error_words("restored")[0])]
     if status == MessageStatus.FAILED and not _ended_with(message, Outcome.FAILED):
         return [Step("bad", _("Not delivered"), at)]
     return []

@@ -124,8 +124,8 @@ LOOKS: Mapping[Look, Words] = {
         _("WhatsApp asks for a passkey"),
         "warn",
         "passkey",
-        _("This account is protected by a passkey, which only WhatsApp’s own apps can show."),
-        _("On the phone open Settings > Account > Passkeys, remove the passkey, then link again."),
+        _("WhatsApp links this account to a new device only with its passkey."),
+        _("“Finish linking” says what that takes."),
     ),
     Look.AUTH_FAILURE: Words(
         _("WhatsApp refused the login"),
@@ -285,6 +285,10 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
         _("The sending process ended in the middle."),
         _("Ask the recipient whether it arrived."),
     ),
+    "restored": (
+        _("It comes from a backup, and may have been sent after that was made."),
+        _("Ask the recipient whether it arrived."),
+    ),
 }
 UNKNOWN_ERROR = (_("The gateway could not do it."), _("The gateway’s own answer, or its log, says why."))
 
@@ -333,6 +337,9 @@ CALL_ERRORS: Mapping[str, Any] = {
     "broken": _("The connection broke before there was an answer."),
     "internal": _("It could not be made ready here; the log of wa-admin says why."),
     "disabled": _("The webhook was switched off first."),
+    "restored": _(
+        "It waited when the backup was made that wa-admin was restored from, and may have been made since."
+    ),
 }
 WEBHOOKS_OFF: Mapping[SwitchedOff, Any] = {
     SwitchedOff.GONE: _("Its app answered that it is gone."),

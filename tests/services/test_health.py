@@ -4,6 +4,7 @@ import pytest
 from markup import read
 
 from wa_admin import clock
+from wa_admin.backups import record
 from wa_admin.extensions import db, writing
 from wa_admin.models import Gateway, Lease, Reason, Status
 from wa_admin.services import gateway_settings, health
@@ -32,10 +33,22 @@ def test_each_part_has_a_sentence_and_what_is_wrong_a_next_step(app):
     checks = health.look(1)
     assert [check.name for check in checks] == [
         "Database", "Scheduler", "Outbox", "Gateway", "Events from the gateway", "Sessions", "Disk",
-        "Versions",
+        "Backup", "Versions",
     ]  # fmt: skip
     assert all(check.sentence for check in checks)
     assert all(check.next_step for check in checks if check.ok is False)
+
+
+def test_no_backup_at_all_is_told_with_the_command(data_dir, app):
+    check = look("Backup")
+    assert check.ok is None and "wa-admin backup FILE" in check.next_step
+
+
+@pytest.mark.parametrize("days, ok", [(1, True), (8, None)])
+def test_the_age_of_the_last_backup_is_told(data_dir, app, days, ok):
+    record.note(data_dir, record.Last(NOW - timedelta(days=days), "wa-admin.backup", 3 * 1024**2))
+    check = look("Backup")
+    assert check.ok is ok and "ago" in check.sentence and "3 MB" in check.sentence
 
 
 def test_a_scheduler_that_ticks_is_fine(app):

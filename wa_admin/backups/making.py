@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,11 +17,10 @@ from typing import BinaryIO
 from .. import clock
 from ..config import Settings
 from ..refusal import Refusal
-from . import archive, snapshot
+from . import archive, record, snapshot
 from .archive import About, Manifest, Progress
 from .places import SCRATCH, Places, one_backup
 
-LAST = "last-backup.json"
 NAME, PATTERN = "wa-admin-{:%Y%m%d-%H%M%S}.backup", "wa-admin-????????-??????.backup"
 
 
@@ -51,15 +49,6 @@ class Backup:
     manifest: Manifest
 
 
-@dataclass(frozen=True)
-class Last:
-    """The newest backup that is known of here."""
-
-    at: datetime
-    name: str
-    size_bytes: int
-
-
 def make(
     wanted: Settings, revision: str, path: Path, passphrase: str, *, force: bool, progress: Progress
 ) -> Backup:
@@ -83,7 +72,7 @@ def make(
         members = snapshot.members(wanted, places, Path(scratch), progress)
         manifest = archive.write(out, passphrase, about, members, progress)
     size = path.stat().st_size
-    note(wanted.data_dir, Last(about.moment, path.name, size))
+    record.note(wanted.data_dir, record.Last(about.moment, path.name, size))
     return Backup(path, size, time.monotonic() - began, about, manifest)
 
 
@@ -98,21 +87,6 @@ def keep(directory: Path, count: int) -> list[Path]:
     for path in old:
         path.unlink()
     return old
-
-
-def note(data_dir: Path, last: Last) -> None:
-    """Remember for the health page."""
-    draft = data_dir / f"{LAST}.draft"
-    draft.write_text(json.dumps(asdict(last) | {"at": last.at.isoformat()}))
-    draft.replace(data_dir / LAST)
-
-
-def last(data_dir: Path) -> Last | None:
-    try:
-        told = json.loads((data_dir / LAST).read_text())
-        return Last(datetime.fromisoformat(told["at"]), str(told["name"]), int(told["size_bytes"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from ..extensions import db
 from ..refusal import Refusal
 from ..services import restored
 from ..services.restored import Settled
-from . import archive, making, postgresql, snapshot
+from . import archive, postgresql, record, snapshot
 from .archive import About, Manifest, Progress
 from .places import KEYS, LOCKS, Places, alone
 
@@ -119,7 +119,7 @@ def restore(
         with _staging(places) as staging:
             about, manifest = _unpack(path, passphrase, environ, places, staging, progress)
             settled = _made_ready(about, places, environ, staging, now)
-            making.note(staging, making.Last(about.moment, path.name, path.stat().st_size))
+            record.note(staging, record.Last(about.moment, path.name, path.stat().st_size))
         aside = _change_places(places, staging, now)
         shutil.rmtree(staging)
     return Restored(about, manifest, settled, places.data_dir, aside)

@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..config import Settings
-from . import postgresql, sqlite
+from . import postgresql, record, sqlite
 from .archive import Progress
 from .envelope import FIRST_LINE
 from .places import KEYS, Places
 
 DATA, DATABASE, DUMP = "data/", "database/panel.db", "database/panel.dump"
 # what belongs to a process that runs, or is itself a copy
-TRANSIENT = ("lock", "last-backup.json", "compiled")
+TRANSIENT = ("lock", record.NAME, "compiled")
 TRANSIENT_SUFFIXES = (".lock", ".draft", *sqlite.LOG_SUFFIXES)
 ASIDE = "before-"
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "sample": "sample:sample",
     "backup": "backups:backup",
     "restore": "backups:restore",
+    "rotate-keys": "rotation:rotate_keys",
     "gateways": "gateways:gateways",
     "gateway": "processes:gateway",
     "scheduler": "processes:scheduler",

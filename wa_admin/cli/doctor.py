@@ -61,6 +61,7 @@ def examine() -> Iterator[Finding]:
     yield from database
     if any(finding.level == "bad" for finding in database):
         return
+    yield _keys()
     yield _clock()
     yield from _gateway()
     yield from _rest()
@@ -119,6 +120,22 @@ def _database() -> Iterator[Finding]:
         yield Finding("bad", "Database", "is not up to date", "wa-admin db upgrade")
     else:
         yield Finding("ok", "Database", f"sound and up to date ({there})")
+
+
+def _keys() -> Finding:
+    from ..app import vault
+    from ..services import keys
+
+    if problem := keys.unreadable(vault()):
+        return Finding(
+            "bad",
+            "Encryption keys",
+            problem,
+            "Bring back the keys there were, or restore a backup: it holds them.",
+        )
+    return Finding(
+        "ok", "Encryption keys", f"open every stored secret; new ones are sealed with {vault().newest}"
+    )
 
 
 def _clock() -> Finding:

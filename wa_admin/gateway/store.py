@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS ledger (
 
 JSON_COLUMNS = ("disconnection", "webhook", "settings")
 SEALED_COLUMNS = {"instances": ("token", "webhook", "settings"), "spool": ("data",)}
+AT_ONCE = 500  # secrets sealed anew in one transaction
 VERSION = 1  # 0 kept everything in the clear
 
 
@@ -138,6 +139,22 @@ class Store:
         rows = self.rows("SELECT * FROM instances ORDER BY rowid")
         return [Instance.from_row(row, self.vault) for row in rows]
 
+    def left_of_older(self) -> int:
+        """How many secrets still need a key that is not the newest."""
+        return sum(1 for _ in self._by_older_keys())
+
+    def reseal(self) -> int:
+        """Seal with the newest key what an older one holds; how many secrets. Raises WrongEncryptionKey."""
+        found = list(self._by_older_keys())
+        for first in range(0, len(found), AT_ONCE):
+            with self.transaction() as db:
+                for table, column, number, sealed in found[first : first + AT_ONCE]:
+                    change = f"UPDATE {table} SET {column} = ? WHERE rowid = ? AND {column} = ?"  # noqa: S608
+                    db.execute(change, (self.vault.seal(self.vault.open(sealed)), number, sealed))
+        if found:
+            self._leave_no_trace()
+        return len(found)
+
     def find(self, name: str) -> Instance | None:
         return self._one("SELECT * FROM instances WHERE name = ?", name)
 
@@ -211,5 +228,17 @@ class Store:
                         change = f"UPDATE {table} SET {column} = ? WHERE rowid = ?"  # noqa: S608
                         db.execute(change, (self.vault.seal(row[column]), row["number"]))
             db.execute(f"PRAGMA user_version = {VERSION}")
+        self._leave_no_trace()
+
+    def _by_older_keys(self) -> Iterator[tuple[str, str, int, str]]:
+        """Table, column, rowid and what is sealed there."""
+        for table, columns in SEALED_COLUMNS.items():
+            for column in columns:
+                query = f"SELECT rowid AS number, {column} AS sealed FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608
+                for row in self.rows(query):
+                    if not self.vault.is_by_newest(row["sealed"]):
+                        yield table, column, row["number"], row["sealed"]
+
+    def _leave_no_trace(self) -> None:
         self._db.execute("VACUUM")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

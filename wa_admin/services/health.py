@@ -18,6 +18,7 @@ from sqlalchemy import func, select, text
 
 from .. import clock, moments, words
 from ..app import settings
+from ..backups import record
 from ..extensions import db
 from ..models import Gateway, Lease, Message, WhatsAppSession
 from ..models.message import WAITING
@@ -26,6 +27,7 @@ from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS
 
 SLOW_DATABASE_MS = 250
 QUEUE_IS_STUCK_AFTER = timedelta(minutes=5)
+BACKUP_IS_OLD_AFTER = timedelta(days=7)
 LOW_DISK_BYTES = 500 * 1024**2
 
 
@@ -52,6 +54,7 @@ def look(workspace_id: int, now: datetime | None = None) -> list[Check]:
         _webhook(sessions, now),
         _limit(len(sessions)),
         _disk(settings().data_dir),
+        _backup(settings().data_dir, now),
         _versions(found),
     ]
 
@@ -185,6 +188,26 @@ def _disk(data_dir: Path) -> Check:
         return Check(name, True, sentence)
     step = _("Make room: once the disk is full, no message can be accepted.")
     return Check(name, False, sentence, step)
+
+
+def _backup(data_dir: Path, now: datetime) -> Check:
+    name = _("Backup")
+    step = _("Write one with “wa-admin backup FILE”, better every night, and keep it on another machine.")
+    last = record.last(data_dir)
+    if last is None:
+        return Check(
+            name, None, _("None was written here yet: a broken disk would take everything along."), step
+        )
+    sentence = _(
+        "The last one was written %(ago)s and takes %(size)s.",
+        ago=_ago(last.at, now),
+        size=_amount(last.size_bytes),
+    )
+    return (
+        Check(name, True, sentence)
+        if now - last.at < BACKUP_IS_OLD_AFTER
+        else Check(name, None, sentence, step)
+    )
 
 
 def _versions(found: list[Gateway]) -> Check:
