@@ -16,6 +16,8 @@ def form(client, path="/messages/new"):
     compose = read(client.get(path).text).one("form", id="compose")
     fields = {one["name"]: one["value"] for one in compose.all("input") if one["type"] != "file"}
     fields |= {one["name"]: one.text for one in compose.all("textarea")}
+    for one in compose.all("select"):
+        fields[one["name"]] = next(way["value"] for way in one.all("option") if "selected" in way)
     return fields
 
 
@@ -141,6 +143,23 @@ def test_a_test_goes_to_ones_own_number(admin, connected):
     assert fields["recipient"] == "+62 812-3456-7890" and fields["message"]
 
 
+def test_a_test_of_one_of_several_sessions_goes_from_it_to_its_own_number(admin, connected, make_session):
+    other = make_session("Sales", linked_number="6281298765432")
+    page = read(admin.get(f"/sessions/{other.id}").text)
+    (link,) = [one["href"] for one in page.all("a") if one.text == "Send a test"]
+    fields = form(admin, link)
+    assert fields["recipient"] == "+62 812-9876-5432" and fields["session_id"] == str(other.id)
+
+
+def test_a_correction_leaves_from_where_the_earlier_message_did(admin, connected, make_session, make_message):
+    message = make_message(make_session("Sales"))
+    assert form(admin, f"/messages/new?copy_of={message.id}")["session_id"] == str(message.session_id)
+
+
+def test_a_session_that_is_not_there_cannot_be_chosen(admin, connected):
+    assert admin.get("/messages/new?session=99").status_code == 404
+
+
 def test_a_correction_starts_from_the_earlier_message(admin, connected, make_message):
     message = make_message(connected, body="Promo")
     fields = form(admin, f"/messages/new?copy_of={message.id}")
@@ -159,13 +178,13 @@ def test_one_session_is_not_asked_for(admin, connected):
 
 def test_of_several_sessions_one_is_chosen(admin, connected, make_session):
     other = make_session("Sales")
-    send(admin, session_id=other.session_id)
+    send(admin, session_id=other.id)
     assert sent()[0].session_id == other.id
 
 
 def test_an_inactive_session_is_refused_beside_its_field(admin, connected, make_session):
     other = make_session("Sales", is_active=False)
-    answer = send(admin, session_id=other.session_id)
+    answer = send(admin, session_id=other.id)
     assert sent() == [] and "“Sales” is switched off" in errors(answer)[0]
 
 

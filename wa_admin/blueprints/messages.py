@@ -204,11 +204,18 @@ def _earlier() -> Message | None:
 def _prefilled(earlier: Message | None) -> dict[str, object]:
     """The text of an earlier message, perhaps for another number, or a test to one's own."""
     if earlier is not None:
-        return {"recipient": phone.for_reading(earlier.recipient), "message": earlier.body}
-    wa_session = roster.default(g.caller.workspace_id)
-    if "test" not in request.args or wa_session is None:
-        return {}
+        return {
+            "session_id": earlier.session_id,
+            "recipient": phone.for_reading(earlier.recipient),
+            "message": earlier.body,
+        }
+    number = request.args.get("session", type=row_number)
+    workspace_id = g.caller.workspace_id
+    wa_session = roster.default(workspace_id) if number is None else roster.find(workspace_id, number)
+    if wa_session is None or "test" not in request.args:
+        return {"session_id": wa_session and wa_session.id}
     return {
+        "session_id": wa_session.id,
         "recipient": phone.for_reading(wa_session.number),
         "message": _("A test from wa-admin: it works."),
     }

@@ -73,16 +73,15 @@ class ComposeForm(FlaskForm):
         default=NO_LIMIT,
         **NO_SUCH_CHOICE,
     )
-    session_id = SelectField(_l("Send from"), **NO_SUCH_CHOICE)
+    session_id = SelectField(_l("Send from"), coerce=int, **NO_SUCH_CHOICE)  # its number
     once = HiddenField(default=new_token)
 
     attached: NewAttachment | None = None  # the file, once it was looked at
 
     def __init__(self, sessions: list[WhatsAppSession], **prefilled: Any) -> None:
         super().__init__(_posted(), data=prefilled)
-        self.numbers = {one.session_id: one.id for one in sessions}
         if len(sessions) > 1:
-            self.session_id.choices = [SelectChoice(one.session_id, one.name) for one in sessions]
+            self.session_id.choices = [SelectChoice(one.id, one.name) for one in sessions]
         else:
             del self.session_id
 
@@ -102,7 +101,7 @@ class ComposeForm(FlaskForm):
     @property
     def session_name(self) -> int | None:
         """The chosen session by its number, which no name of another can be mistaken for."""
-        return self.numbers.get(self.session_id.data) if "session_id" in self else None
+        return self.session_id.data if "session_id" in self else None
 
     @property
     def key(self) -> str:
