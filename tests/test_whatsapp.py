@@ -375,7 +375,7 @@ def follow(looks, codes=(), **more):
 
 
 def code(text, sequence=1):
-    return LinkCode(text, "WZYEH1YY", sequence, None)
+    return LinkCode(text, "WZYEH1YY", sequence, None, codes=6)
 
 
 def test_each_code_is_drawn_once_until_the_phone_is_linked():

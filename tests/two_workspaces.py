@@ -47,7 +47,11 @@ FORM = {
     "session_id": str(THEIRS), "gateway_id": "1", "gateway": "1", "phone": "081234567890",
 }  # fmt: skip
 ENDS_THE_LOGIN = ("auth.logout",)
-NEEDED = {"/api/v1/sessions/move/": {"gateway": "bundled"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "/api/v1/sessions/move/": {"gateway": "bundled"},
+    "/api/v1/sessions/passkey/answer/": {"assertion": {}},
+    "/api/v1/sessions/passkey/confirm/": {"is_same": True},
+}
 
 
 def furnish_other_workspace() -> None:

@@ -7,26 +7,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, current_app
+from flask import current_app
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from . import hx, qr, words
+from . import drivers, hx, qr, words
 from .app import settings
 from .models import Look
-from .services import links
+from .services import link_passkeys, links
 from .services.glance import Glance
 from .services.stats import Day
 
 LINKING = frozenset({Look.STARTING, Look.WAITING_FOR_SCAN, Look.FINISHING})
 HOPING = frozenset({Look.GATEWAY_UNREACHABLE, Look.RECONNECTING, Look.NO_NETWORK, Look.ENGINE_CRASHED})
 SLOW_AFTER = timedelta(seconds=30)
-# codes in a set: whatsmeow qrchan.go, Baileys socket.ts
-CODES = 6
 CHART_HEIGHT = 72
+EXTENSION = {"id": link_passkeys.EXTENSION_ID, "at": link_passkeys.EXTENSION_AT}
 
 
-def told(seen: Glance, was: str | None) -> Response:
+def told(seen: Glance, was: str | None) -> hx.Fragment:
     """The status to somebody who saw the look `was`; without a request too."""
     environment = current_app.jinja_env
     template = environment.get_template("sessions/_status.html")
@@ -35,18 +34,19 @@ def told(seen: Glance, was: str | None) -> Response:
     return changed(seen, was, "".join(template.root_render_func(context)))
 
 
-def changed(seen: Glance, was: str | None, html: str) -> Response:
+def changed(seen: Glance, was: str | None, html: str) -> hx.Fragment:
     """The fragment, and word of what else is out of date: the card, and the day when the state is new."""
     look = seen.wa_session.look
     if was == look:
-        return hx.fragment(html, events={"wa:card": {}})
+        return hx.Fragment(html, events={"wa:card": {}})
     # while a code is shown, the panel does the talking
     say = spoken(seen) if look not in LINKING else ""
-    return hx.fragment(html, say=say, events={"wa:card": {}, "wa:changed": {}})
+    return hx.Fragment(html, say=say, events={"wa:card": {}, "wa:changed": {}})
 
 
 def status(seen: Glance) -> dict[str, Any]:
     """What templates/sessions/_status.html needs."""
+    is_linking = seen.wa_session.look in LINKING or seen.wa_session.asks_for_passkey
     return {
         # numbers, dots and words of ours: nothing to escape
         "url": f"/sessions/{seen.wa_session.id}/status?v={version(seen)}&was={seen.wa_session.look}",
@@ -54,7 +54,7 @@ def status(seen: Glance) -> dict[str, Any]:
         "today": seen.today,
         "shown": words.look_words(seen.wa_session),
         "is_slow": is_slow(seen),
-        "poll_seconds": 2 if seen.wa_session.look in LINKING else settings().poll_seconds,
+        "poll_seconds": 2 if is_linking else settings().poll_seconds,
     }
 
 
@@ -77,13 +77,16 @@ def panel(seen: Glance, by: str, picture_at: str = "") -> dict[str, Any]:
         "wa_session": seen.wa_session,
         "shown": words.look_words(seen.wa_session),
         "code": code,
-        "codes": CODES,
+        "codes": drivers.DRIVERS[seen.wa_session.gateway.kind].codes,
+        "passkey_code": link_passkeys.code_of(seen.wa_session),
+        "extension": EXTENSION,
         "picture": _picture(seen, picture_at),
         "by": by,
         "is_slow": is_slow(seen),
         "version": panel_version(seen),
+        "scene": scene(seen),
         "poll_seconds": 2 if look == Look.WAITING_FOR_SCAN else 1,
-        "is_open": look in LINKING or look in HOPING,
+        "is_open": look in LINKING or look in HOPING or seen.wa_session.asks_for_passkey,
     }
 
 
@@ -96,15 +99,20 @@ def spoken(seen: Glance) -> str:
     if seen.wa_session.look == Look.CONNECTED:
         return _("WhatsApp is connected as %(number)s.", number=words.readable_phone(seen.wa_session.number))
     if seen.wa_session.look == Look.WAITING_FOR_SCAN:
-        number = seen.wa_session.qr_sequence or 1
-        return _("Code %(number)s of %(all)s is ready to scan.", number=number, all=CODES)
+        code = links.qr_of(seen.wa_session)
+        if code is None or code.codes in (None, 1):
+            return _("A code is ready to scan.")
+        return _("Code %(number)s of %(all)s is ready to scan.", number=code.sequence, all=code.codes)
+    if seen.wa_session.sealed_passkey_code:
+        return _("Compare the code here with the one on the phone.")
     shown = words.look_words(seen.wa_session)
     return f"{shown.word}. {shown.what}"
 
 
 def scene(seen: Glance) -> str:
     """What the panel is about; a change of it is worth a word."""
-    return f"{seen.wa_session.look}.{seen.wa_session.qr_sequence or 0}"
+    step = "code" if seen.wa_session.sealed_passkey_code else seen.wa_session.qr_sequence or 0
+    return f"{seen.wa_session.look}.{step}"
 
 
 def is_slow(seen: Glance) -> bool:

@@ -19,7 +19,8 @@ MAY = {
 ROUTES = {
     "public": """
         auth.language auth.login auth.logout auth.setup docs.index docs.openapi hooks.receive
-        joining.accept joining.join link_pass.panel link_pass.picture link_pass.show link_pass.start
+        joining.accept joining.join link_pass.answer_passkey link_pass.compare_passkey_code
+        link_pass.panel link_pass.passkey_challenge link_pass.picture link_pass.show link_pass.start
         link_pass.start_by_phone probes.healthz probes.metrics probes.readyz second_factor.ask_passkey
         second_factor.log_in_with_passkey second_factor.second_step
     """,
@@ -39,7 +40,8 @@ ROUTES = {
         sessions.pause sessions.resume
     """,
     "link": """
-        codes.show link_pass.make link_pass.revoke sessions.cancel_link sessions.confirm
+        codes.show link_pass.make link_pass.revoke link_passkeys.answer link_passkeys.challenge
+        link_passkeys.confirm link_passkeys.deny sessions.cancel_link sessions.confirm
         sessions.connect sessions.disconnect sessions.link sessions.link_by_phone sessions.link_page
         sessions.link_panel sessions.logout sessions.replace sessions.restart
     """,
@@ -66,6 +68,7 @@ ROUTES = {
         api_v1.cancel api_v1.retry api_v1.send
     """,
     "key link": """
+        api_passkeys.answer api_passkeys.challenge api_passkeys.confirm api_passkeys.show
         api_v1.connect api_v1.disconnect api_v1.logout api_v1.qr_code api_v1.refresh_qr api_v1.restart
     """,
     "key manage": """

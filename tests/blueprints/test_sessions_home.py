@@ -25,7 +25,7 @@ LOOKS = {
     Look.UNLINKED: (OFF | {"reason": Reason.LOGGED_OUT}, "Unlinked on the phone", "Link again"),
     Look.QR_EXPIRED: (OFF | {"reason": Reason.QR_EXPIRED}, "Nobody scanned the code", "Show a new code"),
     Look.PASSKEY_REQUIRED: (
-        OFF | {"reason": Reason.PASSKEY_REQUIRED}, "WhatsApp asks for a passkey", "Link again",
+        OFF | {"reason": Reason.PASSKEY_REQUIRED}, "WhatsApp asks for a passkey", "Finish linking",
     ),
     Look.AUTH_FAILURE: (OFF | {"reason": Reason.AUTH_FAILURE}, "WhatsApp refused the login", "Link again"),
     Look.REPLACED: (OFF | {"reason": Reason.REPLACED}, "Opened somewhere else", "Connect here again"),

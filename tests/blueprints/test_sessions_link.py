@@ -119,7 +119,8 @@ def test_another_number_than_expected_stays_open_and_warns(admin, make_session):
 
 def test_a_passkey_demand_is_explained(admin, make_session):
     shown = panel(link_page(admin, make_session(**OFF | {"reason": Reason.PASSKEY_REQUIRED})))
-    assert "remove the passkey, then link again" in shown.text
+    assert "The gateway of this session cannot use a passkey." in shown.text
+    assert "WAHA with its engine GOWS (2026.7.1 or later)" in shown.text
 
 
 @pytest.mark.parametrize("reason", [Reason.BANNED, Reason.OUTDATED, Reason.REPLACED])

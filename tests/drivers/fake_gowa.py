@@ -121,6 +121,8 @@ class FakeGowa(FakeGateway):
             return self.broken("you are already logged in.", "ALREADY_LOGGED_IN", 400)
         if line.number:
             return self.broken("your session have been saved, please wait", "SESSION_SAVED_ERROR")
+        for left in ("challenge", "passkey_code"):  # each login starts over
+            line.more.pop(left, None)
         name = f"scan-qr-{uuid4()}.png"
         self.pictures[name] = picture(self.show_code(line))
         link = f"https://internal.example:3000/statics/qrcode/{name}"

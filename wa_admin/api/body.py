@@ -40,8 +40,14 @@ def json_body() -> Any:
         return {}
     if request.mimetype != "application/json":
         raise NotJson
+    return read(raw)
+
+
+def read(raw: bytes | str) -> Any:
+    """JSON that came from outside. Raises BadJson, DuplicateName."""
     try:
-        return json.loads(raw.decode(), object_pairs_hook=_each_once, parse_constant=_refuse)
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        return json.loads(text, object_pairs_hook=_each_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise BadJson from error
 

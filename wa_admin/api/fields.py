@@ -153,6 +153,10 @@ class Nested(_Coded, fields.Nested):
     pass
 
 
+class Object(_Coded, fields.Dict):
+    """An object whose fields are somebody else's affair."""
+
+
 class Moment(fields.DateTime):
     """A moment in UTC, such as 2026-01-31T09:00:00.123Z."""
 

@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
         activity,
         alerts,
         api_admin,
+        api_passkeys,
         api_v1,
         api_webhooks,
         auth,
@@ -27,6 +28,7 @@ def register(app: Flask) -> None:
         hooks,
         joining,
         link_pass,
+        link_passkeys,
         messages,
         people,
         probes,
@@ -38,8 +40,9 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, link_pass, auth, second_factor, sessions, messages, activity, settings, api_v1, api_webhooks,
-        api_admin, docs, hooks, probes, codes, gateways, webhooks, people, joining, workspaces,
+        alerts, link_pass, link_passkeys, auth, second_factor, sessions, messages, activity, settings,
+        api_v1, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes, gateways, webhooks, people,
+        joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

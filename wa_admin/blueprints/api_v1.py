@@ -104,9 +104,9 @@ def status(id):
 @operation(
     _l("Get the code that waits for the phone"),
     description=_l(
-        "A code lives 60 s the first time, then 20 s, six in a set: come again when it expires. No gateway "
-        "is asked. With ?phone= the answer must hold a pairing code: ask for one by POST refresh-qr with "
-        "that phone first."
+        "Come again when it expires: how long a code lives and how many a set has depends on the gateway. "
+        "None is asked. With ?phone= the answer must hold a pairing code: ask for one by POST refresh-qr "
+        "with that phone first."
     ),
     asks="QrQuery",
     gives="Qr",
@@ -118,7 +118,7 @@ def qr_code(id, query):
     wa_session = _find(id)
     waiting = links.qr_of(wa_session)
     if waiting is None:
-        raise NoCode(_l("No code waits for the phone now. POST connect or refresh-qr starts a set of six."))
+        raise NoCode(_l("No code waits for the phone now. POST connect or refresh-qr asks for some."))
     if "phone" in query and not waiting.pairing_code:
         raise NoCode(_l("No pairing code was asked for yet. POST refresh-qr with this phone asks for one."))
     links.note_shown(wa_session, actor=g.caller.actor)
@@ -128,6 +128,7 @@ def qr_code(id, query):
         "image": qr.data_uri(waiting.image) if waiting.image else None,
         "expires_at": waiting.expires_at,
         "sequence": waiting.sequence,
+        "codes": waiting.codes,
         "pairing_code": waiting.pairing_code,
     }
 

@@ -14,6 +14,7 @@ from ..refusal import Refusal
 from ..services import glance, link_passes, roster, stats
 from . import codes
 from .access import public, requires
+from .link_passkeys import assertion, told
 
 bp = Blueprint("link_pass", __name__)
 
@@ -85,6 +86,32 @@ def start_by_phone(token):
     )
 
 
+@bp.post("/l/<token>/passkey/challenge")
+@public
+def passkey_challenge(token):
+    return _guarded(lambda: told(lambda: link_passes.passkey_challenge(token, address=_address())))
+
+
+@bp.post("/l/<token>/passkey")
+@public
+def answer_passkey(token):
+    signed = assertion()
+    return _guarded(
+        lambda: _started(token, lambda: link_passes.answer_passkey(token, signed, address=_address()))
+    )
+
+
+@bp.post("/l/<token>/passkey/<any(confirmation, denial):said>")
+@public
+def compare_passkey_code(token, said):
+    is_same = said == "confirmation"
+    return _guarded(
+        lambda: _started(
+            token, lambda: link_passes.compare_passkey_code(token, is_same=is_same, address=_address())
+        )
+    )
+
+
 def _guarded(answer) -> Response:
     """What is over has a page of its own, and no answer tells anybody else where it was read."""
     try:
@@ -130,7 +157,7 @@ def _context(token: str, by: str) -> dict[str, Any]:
     wa_session = link_passes.visit(token, address=_address()).wa_session
     seen = _seen(wa_session)
     drawn = pulse.panel(seen, by, picture_at=url_for(".picture", token=token))
-    return drawn | {"token": token, "seen": seen, "scene": pulse.scene(seen)}
+    return drawn | {"token": token, "seen": seen}
 
 
 def _seen(wa_session: WhatsAppSession) -> glance.Glance:

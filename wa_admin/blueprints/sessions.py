@@ -9,10 +9,10 @@ from .. import clock, hx, overview, pulse, words
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.session import SessionForm
-from ..models import WhatsAppSession
+from ..models import Look, WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import board, glance, lineup, links, roster, sessions, stats, timeline
+from ..services import board, glance, lineup, link_passkeys, links, roster, sessions, stats, timeline
 from .access import page_before, proved, requires
 
 bp = Blueprint("sessions", __name__)
@@ -112,7 +112,7 @@ def link_panel(id):
 @requires(Permission.LINK)
 @proved
 def link(id):
-    return _linking(id, lambda: links.link(g.caller.workspace_id, id, actor=g.caller.actor))
+    return linking(id, lambda: links.link(g.caller.workspace_id, id, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/phone")
@@ -120,7 +120,7 @@ def link(id):
 @proved
 def link_by_phone(id):
     number = request.form.get("phone", "")
-    return _linking(id, lambda: links.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor))
+    return linking(id, lambda: links.pairing_code(g.caller.workspace_id, id, number, actor=g.caller.actor))
 
 
 @bp.post("/sessions/<int:id>/link/cancel")
@@ -327,16 +327,18 @@ def _panel(seen: glance.Glance) -> dict[str, object]:
     shown = pulse.panel(seen, _by())
     if shown["code"]:
         links.note_shown(seen.wa_session, actor=g.caller.actor)
+    if seen.wa_session.look == Look.PASSKEY_REQUIRED and g.caller.may(Permission.MANAGE):
+        shown["able"] = link_passkeys.able_gateways(seen.wa_session)
     return shown
 
 
-def _linking(id: int, act):
+def linking(id: int, act):
     """Start linking and show the panel; what went wrong is said inside of it, with the one thing to do."""
     try:
         wa_session = act()
     except Refusal as refusal:
         return _link_view(roster.find(g.caller.workspace_id, id), refusal, refusal.status)
-    return _link_view(wa_session) if hx.asked() else redirect(url_for(".link_page", id=id, by=_by()), 303)
+    return _link_view(wa_session) if hx.asked() else redirect(url_for("sessions.link_page", id=id, by=_by()), 303)
 
 
 def _by() -> str:

@@ -20,6 +20,7 @@ class Bundled(Evolution):
     kind = "bundled"
     capabilities = Evolution.capabilities | {"ids_in_advance"}
     files_in_advance = True
+    codes = 6  # whatsmeow qrchan.go
     settling_seconds = 0.0
     has_true_clock = True
 

@@ -182,7 +182,7 @@ class Code:
 
     qr: str | None = field(repr=False)
     pairing_code: str | None = field(default=None, repr=False)  # 8 characters, no dash
-    sequence: int | None = None  # 1-6
+    sequence: int | None = None  # from 1
     expires_at: datetime | None = None
     lifetime_seconds: int | None = None
     # from a gateway that only draws: what `picture.checked` let through, shown as it is in place of `qr`
@@ -293,6 +293,8 @@ class Driver(ABC):
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
     # while a phone is being linked: whether codes and states come as events, or have to be asked for
     tells_codes: ClassVar[bool] = True
+    # QR codes in a set, 1 where no second one follows by itself; None where the gateway's owner decides it
+    codes: ClassVar[int | None] = None
     # whether `send_media` too drops a reference that it has seen; where it has `ids_in_advance`
     files_in_advance: ClassVar[bool] = False
     # keys that stand in the gateway's own examples, or that it uses when none is set

@@ -53,6 +53,7 @@ class Gowa(Driver):
     capabilities = frozenset(CAPABILITIES) - {"ids_in_advance"}
     hook_events = frozenset({"message", "message.ack"})
     tells_codes = False
+    codes = 1
     # `secret` is what it signs with unless told otherwise; the rest are examples of its documentation
     weak_keys: ClassVar[frozenset[str]] = frozenset(
         {
@@ -326,10 +327,10 @@ class Gowa(Driver):
             said = need_object(self._call("GET", "/app/passkey", instance))
         except Unsupported:
             return state
-        if text_of(said, "status") in (None, "none"):
+        step, code = text_of(said, "status") or "none", text_of(said, "code")
+        if step == "none":
             return state
-        code = text_of(said, "code")
-        return replace(state, status="connecting", reason="passkey_required", passkey_code=code)
+        return replace(state, status="connecting", reason="passkey_required", word=step, passkey_code=code)
 
     def _is_on_whatsapp(self, instance: str, number: str) -> bool:
         params = {"phone": _digits(number)}

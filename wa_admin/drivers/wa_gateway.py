@@ -57,6 +57,7 @@ class WaGateway(Driver):
     kind = "wa_gateway"
     capabilities = frozenset({"qr", "delete", "list", "check_number"})
     tells_codes = False
+    codes = 1
     weak_keys = frozenset({"", "secret"})  # its default, which lets everybody in, and that of its README
     read_seconds: ClassVar[float] = 10.0
     start_seconds: ClassVar[float] = 30.0  # it answers with a code or a connection, without either never

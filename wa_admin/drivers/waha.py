@@ -66,6 +66,7 @@ class Waha(Driver):
     capabilities = frozenset(CAPABILITIES)
     hook_events = frozenset({"session.status", "message", "message.ack", "message.ack.group"})
     tells_codes = False
+    codes = CODES
     # examples of its documentation
     weak_keys: ClassVar[frozenset[str]] = frozenset(
         {"yoursecretkey", "admin", "666", "0" * 32, "4" * 32, "my-secret-key", "super-secret"}

@@ -47,6 +47,7 @@ class FourUrls(Driver):
     kind = "webhook"
     capabilities = frozenset({"qr"})
     tells_codes = False
+    codes = 1
     # the deadlines of its calls
     read_seconds: ClassVar[float] = 15.0
     write_seconds: ClassVar[float] = 45.0

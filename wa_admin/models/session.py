@@ -171,6 +171,7 @@ class WhatsAppSession(Base):
     # the code that waits for the phone: secrets, encrypted, gone after success or expiry
     sealed_qr: Mapped[str | None] = mapped_column(Text)
     sealed_pairing_code: Mapped[str | None] = mapped_column(Text)
+    sealed_passkey_code: Mapped[str | None] = mapped_column(Text)  # to be compared with the phone's
     qr_sequence: Mapped[int | None]
     qr_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     qr_lifetime_seconds: Mapped[int | None]
@@ -209,7 +210,7 @@ class WhatsAppSession(Base):
             return Look.RECONNECTING if is_brief else Look.NO_NETWORK
         if self.reason == Reason.STOPPED and self.linked_at is None:
             return Look.NEVER_LINKED  # unlinked by a person here: the next step is to link
-        if self.status == Status.CONNECTING and self.linked_at is None:
+        if self.status == Status.CONNECTING and self.linked_at is None and not self.asks_for_passkey:
             return Look.FINISHING if self.is_scanned else Look.STARTING
         return LOOK_OF_REASON.get(self.reason, Look.RECONNECTING) if self.reason else Look.RECONNECTING
 
@@ -224,6 +225,11 @@ class WhatsAppSession(Base):
     @property
     def can_send(self) -> bool:
         return self.is_active and self.is_connected and self.paused_at is None
+
+    @property
+    def asks_for_passkey(self) -> bool:
+        """WhatsApp waits for it right now; afterwards only the reason stays."""
+        return self.status == Status.CONNECTING and self.reason == Reason.PASSKEY_REQUIRED
 
     @property
     def needs_a_link(self) -> bool:

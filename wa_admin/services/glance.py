@@ -39,7 +39,9 @@ _OLDEST = (
     .scalar_subquery()
 )
 _SESSION = [column for column in WhatsAppSession.__table__.c if not column.name.startswith("sealed_")]
-_SEALED = [WhatsAppSession.__table__.c.sealed_qr, WhatsAppSession.__table__.c.sealed_pairing_code]
+_SEALED = [
+    WhatsAppSession.__table__.c[name] for name in ("sealed_qr", "sealed_pairing_code", "sealed_passkey_code")
+]
 _GATEWAY = [column for column in Gateway.__table__.c if not column.name.startswith("sealed_")]
 _SESSION_NAMES = [column.name for column in (*_SESSION, *_SEALED)]
 _GATEWAY_NAMES = [column.name for column in _GATEWAY]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, select, update
@@ -17,7 +18,7 @@ from ..crypto import digest, new_token
 from ..extensions import db, writing
 from ..models import LinkPass, WhatsAppSession
 from ..refusal import Refusal
-from . import audit, links, roster, throttle, timeline
+from . import audit, link_passkeys, links, roster, throttle, timeline
 
 LIFETIME = timedelta(minutes=15)
 ACTOR = "link_page"
@@ -123,22 +124,44 @@ def visit(token: str, *, address: str) -> Visit:
 
 def start(token: str, *, address: str) -> None:
     """Have a code shown. Raises as `visit`, `links.link`, and TooManyAttempts."""
-    seen = _asked(token, address)
+    seen = _asked(token, address, "code")
     if not seen.is_linked and links.qr_of(seen.wa_session) is None:
         links.link(seen.wa_session.workspace_id, seen.wa_session.id, actor=ACTOR)
 
 
 def start_by_number(token: str, phone_number: str, *, address: str) -> None:
     """Have a code made to type on the phone with this number. Raises as `start`, and BadNumber."""
-    seen = _asked(token, address)
+    seen = _asked(token, address, "code")
     if not seen.is_linked:
         links.pairing_code(seen.wa_session.workspace_id, seen.wa_session.id, phone_number, actor=ACTOR)
 
 
-def _asked(token: str, address: str) -> Visit:
-    """Every code costs the gateway and WhatsApp something, so there are not many of them."""
+def passkey_challenge(token: str, *, address: str) -> dict[str, Any]:
+    """What the passkey must sign. Raises as `start`, and as `link_passkeys.challenge`."""
+    wa_session = _asked(token, address, "challenge").wa_session
+    return link_passkeys.challenge(wa_session.workspace_id, wa_session.id)
+
+
+def answer_passkey(token: str, assertion: object, *, address: str) -> None:
+    """Hand over what was signed. Raises as `start`, and as `link_passkeys.answer`."""
+    wa_session = _asked(token, address, "answer").wa_session
+    link_passkeys.answer(wa_session.workspace_id, wa_session.id, assertion, actor=ACTOR)
+
+
+def compare_passkey_code(token: str, *, is_same: bool, address: str) -> None:
+    """The owner of the phone sees the same code there, or does not, which ends the linking.
+
+    Raises as `start`, and as `link_passkeys.confirm`.
+    """
+    wa_session = _asked(token, address, "compare").wa_session
+    act = link_passkeys.confirm if is_same else link_passkeys.deny
+    act(wa_session.workspace_id, wa_session.id, actor=ACTOR)
+
+
+def _asked(token: str, address: str, what: str) -> Visit:
+    """Everything asked costs the gateway and WhatsApp something, so there is not much of it."""
     seen = visit(token, address=address)
-    throttle.enter(f"link page {seen.link_pass.id}", address, clock.now())
+    throttle.enter(f"link page {seen.link_pass.id} {what}", address, clock.now())
     return seen
 
 

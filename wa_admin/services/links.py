@@ -11,7 +11,7 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
-from .. import clock, phone
+from .. import clock, drivers, phone
 from ..app import settings, vault
 from ..drivers import picture
 from ..drivers.contract import (
@@ -54,6 +54,7 @@ class LinkCode:
     image: bytes | None  # in place of `code`, where the gateway gives a picture
     pairing_code: str | None
     sequence: int
+    codes: int | None  # in its set, 1 where no second one follows by itself; None when that is not known
     expires_at: datetime
     lifetime_seconds: int
 
@@ -76,6 +77,7 @@ def qr_of(wa_session: WhatsAppSession) -> LinkCode | None:
         image=image,
         pairing_code=vault().open(pairing) if pairing else None,
         sequence=wa_session.qr_sequence or 1,
+        codes=drivers.DRIVERS[wa_session.gateway.kind].codes,
         expires_at=expires_at,
         lifetime_seconds=wa_session.qr_lifetime_seconds or status.DEFAULT_CODE_SECONDS,
     )
@@ -226,6 +228,10 @@ def asking(wa_session: WhatsAppSession, seconds: float = PATIENCE_SECONDS) -> It
 
 
 def _begin(workspace_id: int, id: int, actor: str, keep_codes: bool = False) -> WhatsAppSession:
+    wa_session = roster.find(workspace_id, id)
+    if wa_session.asks_for_passkey:  # else the gateway goes on waiting for it, and shows no code
+        with asking(wa_session) as driver, suppress(InstanceNotFound, Unsupported):
+            driver.stop(wa_session.instance)
     with writing():
         wa_session = roster.find(workspace_id, id)
         if wa_session.is_connected:
@@ -301,6 +307,7 @@ def _record(wa_session: WhatsAppSession, error: GatewayError) -> None:
             actor="gateway",
             failure=error.code,
         )
-        if current.status == Status.CONNECTING and current.linked_at is None:
+        is_starting = current.status == Status.CONNECTING and current.linked_at is None
+        if is_starting and not current.asks_for_passkey:
             reason = current.reason or Reason.NEVER_LINKED
             status.move(current, Status.DISCONNECTED, reason, actor="gateway", now=clock.now())

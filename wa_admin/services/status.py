@@ -26,6 +26,8 @@ def move(
     """Bring the session to this status and write the line in its timeline; False when it was there."""
     if status not in (Status.QR_PENDING, Status.CONNECTING):
         _forget_code(wa_session)
+    if reason != Reason.PASSKEY_REQUIRED:
+        wa_session.sealed_passkey_code = None
     if (wa_session.status, wa_session.reason) == (status, reason):
         return False
     if status == Status.CONNECTED and reason is None:
@@ -61,7 +63,7 @@ def move(
 
 def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetime) -> None:
     """Take over what the gateway says of the session. A word nobody knows changes nothing but its record."""
-    wa_session.gateway_word = state.word[:60]
+    before, wa_session.gateway_word = wa_session.gateway_word, state.word[:60]
     if state.status is None:
         return
     status = Status(state.status)
@@ -75,6 +77,12 @@ def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetim
         status, reason = Status.DISCONNECTED, Reason.LOGGED_OUT  # a login that is there shows no codes
     elif status == Status.QR_PENDING and wa_session.status == Status.DISCONNECTED:
         return  # nobody here asked for codes
+    elif status == Status.CONNECTING and reason == Reason.PASSKEY_REQUIRED:
+        if wa_session.status == Status.DISCONNECTED and wa_session.linked_at is None:
+            return  # nobody here waits for it any more
+        _keep_passkey_code(wa_session, state, before)
+    elif status == Status.QR_PENDING and wa_session.asks_for_passkey:
+        return  # a new code comes as one; GOWA's device knows nothing of the passkey
     elif status == Status.DISCONNECTED and _is_at_rest(wa_session):
         return  # we did it ourselves; the gateway only confirms it, or repeats what was before
     elif status == Status.DISCONNECTED and reason is None:
@@ -174,11 +182,20 @@ def _is_at_rest(wa_session: WhatsAppSession) -> bool:
     )
 
 
+def _keep_passkey_code(wa_session: WhatsAppSession, state: State, before: str) -> None:
+    """The same code is sealed once; a list or an event that leaves it out does not take it back."""
+    sealed = wa_session.sealed_passkey_code
+    if state.passkey_code is None:
+        wa_session.sealed_passkey_code = sealed if state.word == before else None
+    elif sealed is None or vault().open(sealed) != state.passkey_code:
+        wa_session.sealed_passkey_code = vault().seal(state.passkey_code)
+
+
 def _has_live_code(wa_session: WhatsAppSession, now: datetime) -> bool:
     return wa_session.qr_expires_at is not None and wa_session.qr_expires_at > now
 
 
 def _forget_code(wa_session: WhatsAppSession) -> None:
-    wa_session.sealed_qr = wa_session.sealed_pairing_code = None
+    wa_session.sealed_qr = wa_session.sealed_pairing_code = wa_session.sealed_passkey_code = None
     wa_session.qr_expires_at = wa_session.qr_sequence = wa_session.qr_lifetime_seconds = None
     wa_session.is_scanned = False

@@ -34,6 +34,7 @@ from . import checkup, gateways, status, timeline
 _log = logging.getLogger(__name__)
 
 CONNECTING_FOR_LONG = timedelta(minutes=3)
+PASSKEY_FOR_LONG = timedelta(minutes=10)  # so long WhatsApp waits for it
 UNCONFIRMED_FOR_LONG = timedelta(seconds=60)  # "connected" is not claimed on older news than this
 POLL_SECONDS = 5.0  # for a code: what takes longer is asked for again
 UNACKNOWLEDGED_FOR_LONG = timedelta(minutes=10)
@@ -269,7 +270,8 @@ def _note_failure(wa_session: WhatsAppSession, error: GatewayError) -> None:
 
 def _is_overdue(wa_session: WhatsAppSession, now: datetime) -> bool:
     if wa_session.status == Status.CONNECTING:
-        return now - wa_session.status_at > CONNECTING_FOR_LONG
+        longest = PASSKEY_FOR_LONG if wa_session.asks_for_passkey else CONNECTING_FOR_LONG
+        return now - wa_session.status_at > longest
     # the next code follows within a second or two; without one the set is over
     ends = wa_session.qr_expires_at or wa_session.status_at
     return now - ends > timedelta(seconds=10)

@@ -84,7 +84,9 @@ class InProcess:
             waiting = links.qr_of(roster.find(self.workspace_id, name))
         if waiting is None:
             return None
-        return LinkCode(waiting.code, waiting.pairing_code, waiting.sequence, waiting.expires_at)
+        return LinkCode(
+            waiting.code, waiting.pairing_code, waiting.sequence, waiting.expires_at, waiting.codes
+        )
 
     def _ask_gateway(self, wa_session: WhatsAppSession) -> WhatsAppSession:
         if wa_session.status == Status.QR_PENDING and wa_session.qr_expires_at:

@@ -19,11 +19,15 @@ LOOK_EVERY_SECONDS = 1.0
 PATIENCE_SECONDS = 240.0
 
 STEPS = """On the phone: WhatsApp > Settings (or the menu) > Linked devices > Link a device."""
+PASSKEY = (
+    "WhatsApp asks for the passkey of this account. Open this session in the panel, on a computer with "
+    "Chrome, Edge, Brave or Firefox, and choose “Finish linking”. Waiting …"
+)
 ENDINGS = {
     "never_linked": "Linking was cancelled.",
     "qr_expired": "Nobody scanned the code in time. Run this again for a new set of codes.",
-    "passkey_required": "This account asks for a passkey, which only WhatsApp Web itself can check. "
-    "Switch the passkey off on the phone, or link another number.",
+    "passkey_required": "WhatsApp links this account only with its passkey. The page of this session in the "
+    "panel says what that takes: choose “Finish linking” there.",
     "auth_failure": "WhatsApp refused the login. Run this again to link anew.",
     "logged_out": "The phone removed this device. Run this again to link anew.",
     "replaced": "Another program took this login over. Stop it there, then run this again.",
@@ -75,6 +79,8 @@ def follow(
             page.say_once("The gateway does not answer. Waiting for it …")
         elif status == "qr_pending":
             page.show(code_of())
+        elif reason == "passkey_required":
+            page.say_once(PASSKEY)
         elif page.has_shown:
             page.say_once("The phone has the code. Finishing …")
         else:
@@ -153,7 +159,7 @@ class _Page:
 def _drawn(text: str, code: LinkCode) -> str:
     from ..qr import text as draw
 
-    which = f"Code {code.sequence} of 6" if code.sequence else "Code"
+    which = f"Code {code.sequence} of {code.codes}" if (code.codes or 1) > 1 else "Code"
     return f"{draw(text)}\n{which}{_lifetime(code.expires_at)}. Scan it with the phone."
 
 

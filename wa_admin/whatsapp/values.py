@@ -120,6 +120,7 @@ class LinkCode:
     pairing_code: str | None = field(repr=False)
     sequence: int | None
     expires_at: datetime | None
+    codes: int | None = None  # in its set, where that is known
 
     @classmethod
     def read(cls, data: Mapping[str, Any]) -> LinkCode:
@@ -128,6 +129,7 @@ class LinkCode:
             pairing_code=data["pairing_code"],
             sequence=data["sequence"],
             expires_at=_moment(data["expires_at"]),
+            codes=data["codes"],
         )
 
 

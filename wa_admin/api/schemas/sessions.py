@@ -8,7 +8,7 @@ from marshmallow import fields
 from ... import phone
 from ...models import Reason, Status, WhatsAppSession
 from ...services.session_fields import DESCRIPTION_LENGTH, NAME_LENGTH
-from ..fields import Moment, Text, YesNo, moment
+from ..fields import Moment, Object, Text, YesNo, moment
 from .shape import Answer, Call, told
 
 LONGEST_ID = 64
@@ -149,12 +149,47 @@ class QrSchema(Answer):
         allow_none=True,
     )
     expires_at = Moment()
-    sequence = told(fields.Integer, _l("Which of the six codes of a set this is."), 1)
+    sequence = told(fields.Integer, _l("Which code of its set this is."), 1)
+    codes = told(
+        fields.Integer,
+        _l("How many the set has; 1 where no second one follows by itself, null when that is not known."),
+        6,
+        allow_none=True,
+    )
     pairing_code = told(
         fields.String,
         _l("The code to type on the phone, when one was asked for."),
         "WZYEH1YY",
         allow_none=True,
+    )
+
+
+class PasskeyAnswerSchema(Call):
+    assertion = Object(
+        required=True,
+        metadata={
+            "description": _l("What the extension gave: WebAuthn's credential.toJSON()."),
+            "example": {"id": "AX8bTgH2", "type": "public-key", "response": {"signature": "MEUCIQD…"}},
+        },
+    )
+
+
+class PasskeyComparisonSchema(Call):
+    is_same = YesNo(required=True, metadata={"example": True})
+
+
+class PasskeyStepSchema(Answer):
+    is_asked = told(fields.Boolean, _l("Whether WhatsApp waits for it right now."))
+    code = told(
+        fields.String, _l("The code that the phone shows as well, to be compared."), "1234", allow_none=True
+    )
+
+
+class PasskeyChallengeSchema(Answer):
+    challenge = told(
+        fields.Dict,
+        _l("The request options, as the gateway gave them."),
+        {"challenge": "9WVUYm9AsQ", "rpId": "web.whatsapp.com", "timeout": 60000},
     )
 
 
