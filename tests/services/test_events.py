@@ -1,5 +1,4 @@
 from datetime import timedelta
-from itertools import permutations
 
 import pytest
 
@@ -142,11 +141,3 @@ def test_every_event_five_times_has_one_effect(connected, make_message):
         take_in(ReceiptSeen(NAME, "3EB0", "delivered"), SentSeen(NAME, "3EB0", "62@s.whatsapp.net"))
     assert db.session.query(Receipt).count() == 2
     assert db.session.get(Message, message.id).status == MessageStatus.DELIVERED
-
-
-@pytest.mark.parametrize("order", list(permutations(["sent", "delivered", "read", "failed"])))
-def test_any_order_of_receipts_ends_the_same(connected, make_message, order):
-    message = make_message(connected, status=MessageStatus.SENDING, provider_id="3EB0")
-    for kind in order:
-        take_in(ReceiptSeen(NAME, "3EB0", kind))
-    assert db.session.get(Message, message.id).status == MessageStatus.READ

@@ -92,7 +92,7 @@ def take_receipt(wa_session: WhatsAppSession, provider_id: str, kind: str, at: d
 
 
 def _advance(message: Message, kind: str, at: datetime) -> None:
-    """A receipt moves a message forward, never back; a refusal counts while nothing better came."""
+    """A receipt moves a message forward, never back; a refusal counts while it has not arrived."""
     if kind == "failed":
         if message.status in (MessageStatus.SENT, MessageStatus.SENDING, MessageStatus.UNCERTAIN):
             message.error_code = "refused_by_whatsapp"
@@ -100,7 +100,8 @@ def _advance(message: Message, kind: str, at: datetime) -> None:
         return
     reached = MessageStatus(kind)
     order = {status: place for place, status in enumerate(PROGRESS)}
-    if message.status == MessageStatus.FAILED and message.error_code != "refused_by_whatsapp":
+    is_refused = message.error_code == "refused_by_whatsapp"
+    if message.status == MessageStatus.FAILED and (reached == MessageStatus.SENT or not is_refused):
         return
     if order[reached] > order.get(message.status, -1):
         message.error_code = message.error_detail = None
