@@ -21,8 +21,11 @@ from wa_admin.models import (
     AlertChannel,
     ApiKey,
     Call,
+    Chat,
+    Contact,
     Event,
     Invitation,
+    Line,
     LoginSession,
     Membership,
     Message,
@@ -74,6 +77,7 @@ def furnish_other_workspace() -> None:
         _add(Membership(user_id=THEIRS, workspace_id=THEIRS, role=Role.ADMIN, created_at=now))
         _add(_session(same, now))
         _add(_message(same, now))
+        _furnish_chat(same, now)
         _add(
             Event(
                 id=THEIRS,
@@ -169,6 +173,23 @@ def ask(client: FlaskClient, method: str, path: str, **more: Any) -> TestRespons
 def _add(row: Any) -> None:
     db.session.add(row)
     db.session.flush()
+
+
+def _furnish_chat(same: dict[str, Any], now: Any) -> None:
+    _add(Contact(**same, phone="6289990002777", name="Zebra Customer"))
+    _add(
+        Chat(
+            **same,
+            session_id=THEIRS,
+            session_name="Zebra line",
+            address="6289990002777",
+            contact_id=THEIRS,
+            unread_count=1,
+            last_text="Zebra asks",
+            last_at=now,
+        )
+    )
+    _add(Line(id=THEIRS, chat_id=THEIRS, session_id=THEIRS, provider_id="zebra", text="Zebra asks", at=now))
 
 
 def _session(same: dict[str, Any], now: Any) -> WhatsAppSession:

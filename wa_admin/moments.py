@@ -43,6 +43,12 @@ def clock_time(when: datetime | None) -> str:
     return _time(when, format_time(when, "medium")) if when else ""
 
 
+def hour(when: datetime) -> str:
+    """Hours and minutes, where the day is said elsewhere."""
+    local = when.astimezone(get_timezone()).replace(second=0, microsecond=0, tzinfo=None)
+    return _time(when, _short_time(local, str(get_locale())))
+
+
 def day(when: date) -> str:
     """12 Nov, with the year when it is not this one. Takes a date too."""
     skeleton = "MMMd" if when.year == clock.now().year else "yMMMd"

@@ -25,7 +25,8 @@ ROUTES = {
         second_factor.log_in_with_passkey second_factor.second_step
     """,
     "look": """
-        activity.health_page activity.index auth.confirm messages.changes messages.index messages.show
+        activity.health_page activity.index auth.confirm chats.changes chats.index chats.show chats.thread
+        chats.unread messages.changes messages.index messages.show
         messages.steps second_factor.add_passkey second_factor.app second_factor.ask_new_passkey
         second_factor.confirm_with_passkey second_factor.index second_factor.remove_app
         second_factor.remove_passkey second_factor.renew_codes sessions.card sessions.day sessions.home
@@ -33,6 +34,7 @@ ROUTES = {
         settings.end_other_logins settings.index settings.password workspaces.enter
     """,
     "send": """
+        chats.mark_read chats.reply
         messages.ask_to_retry messages.cancel messages.it_arrived messages.new messages.resend_as_new
         messages.retry
     """,

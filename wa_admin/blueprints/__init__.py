@@ -20,6 +20,7 @@ def register(app: Flask) -> None:
         api_v1,
         api_webhooks,
         auth,
+        chats,
         codes,
         docs,
         errors,

@@ -33,7 +33,7 @@ NO_SUCH_CHOICE = dict.fromkeys(
 )
 
 
-def _with_plain_line_ends(text: str | None) -> str | None:
+def with_plain_line_ends(text: str | None) -> str | None:
     """Browsers post CR LF, which phones would show as two lines."""
     return text.replace("\r\n", "\n") if text else text
 
@@ -63,7 +63,7 @@ class ComposeForm(FlaskForm):
     message = TextAreaField(
         _l("Message"),
         [Length(max=TEXT_LENGTH, message=_l("A message may have %(max)d characters at most."))],
-        filters=[_with_plain_line_ends],
+        filters=[with_plain_line_ends],
     )
     media = FileField(_l("Image or document"))
     valid_for_seconds = SelectField(

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.orm import contains_eager
 
 from ..drivers.contract import MessageSeen
@@ -28,6 +28,8 @@ COUNTED_UP_TO = 99
 LONGEST_TEXT = 65_536
 LONGEST_QUOTE = 300
 PERSON = "@s.whatsapp.net"
+# written out: SQLite takes a partial index only for the very words of its condition
+IS_UNREAD = Chat.unread_count > literal_column("0")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -105,7 +107,7 @@ def listed(workspace_id: int, *, unread: bool = False, cursor: str | None = None
     """A page of the chats by their last message."""
     query = select(Chat).where(Chat.workspace_id == workspace_id).outerjoin(Chat.contact)
     if unread:
-        query = query.where(Chat.unread_count > 0)
+        query = query.where(IS_UNREAD)
     if cursor is not None:
         at, id = read_cursor(cursor)
         query = query.where(or_(Chat.last_at < at, and_(Chat.last_at == at, Chat.id < id)))
@@ -128,7 +130,7 @@ def version_of(revs: Iterable[tuple[int, int]]) -> str:
 
 def unread(workspace_id: int) -> int:
     """How many chats nobody has read to the end; never counts further than one past COUNTED_UP_TO."""
-    some = select(Chat.id).where(Chat.workspace_id == workspace_id, Chat.unread_count > 0)
+    some = select(Chat.id).where(Chat.workspace_id == workspace_id, IS_UNREAD)
     return db.session.scalar(_counted(some)) or 0
 
 

@@ -1,0 +1,182 @@
+"""The chats as people see them: the list, a conversation, an answer, and who may do what."""
+
+from datetime import timedelta
+
+import pytest
+from chatting import BUDI, hear
+from markup import read
+from sqlalchemy import select
+
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import Chat, Message, MessageStatus, Reason, Role
+from wa_admin.services import chats
+
+HTMX = {"HX-Request": "true"}
+# what customers, groups and gateways may be called and write: none of it may become markup
+INJECTIONS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><button hx-get="/logout" hx-trigger="load">x</button>',
+    "<template hx type=partial hx-target=#alert>x</template>",
+    "{{ 7 * 7 }}{% raw %}",
+    "' onmouseover='alert(1)",
+    "javascript:alert(1)",
+    "</span></div><form action=/chats/1/reading method=post>",
+]
+
+
+@pytest.fixture
+def chat(connected):
+    return hear(connected)
+
+
+def test_the_list_says_who_wrote_and_that_nobody_has_read_it(admin, chat):
+    page = admin.get("/chats").text
+    assert "Budi" in page and "Halo, masih buka?" in page and "is-unread" in page
+
+
+def test_a_conversation_shows_both_sides(admin, chat, connected, make_message):
+    make_message(connected, recipient=BUDI, body="Ya, sampai pukul 20", status=MessageStatus.READ)
+    page = admin.get(f"/chats/{chat.id}").text
+    assert "Halo, masih buka?" in page and "Ya, sampai pukul 20" in page and "+62 811-1000-222" in page
+
+
+def test_a_failed_or_uncertain_answer_shows_it(admin, chat, connected, make_message):
+    make_message(connected, recipient=BUDI, status=MessageStatus.FAILED)
+    make_message(connected, recipient=BUDI, status=MessageStatus.UNCERTAIN)
+    page = admin.get(f"/chats/{chat.id}").text
+    assert "Failed" in page and "Uncertain" in page
+
+
+def test_a_reply_is_queued_and_shown_with_an_empty_form(admin, chat):
+    answer = admin.post(f"/chats/{chat.id}/messages", data={"message": "Ya", "once": "a"}, headers=HTMX)
+    assert answer.status_code == 200 and 'id="thread"' in answer.text and "Ya" in answer.text
+    db.session.rollback()
+    message = db.session.scalars(select(Message)).one()
+    assert (message.recipient, message.body, message.source) == (BUDI, "Ya", "admin@example.com")
+
+
+def test_a_reply_without_htmx_leads_back_to_the_conversation(admin, chat):
+    answer = admin.post(f"/chats/{chat.id}/messages", data={"message": "Ya", "once": "a"})
+    assert answer.status_code == 303 and answer.location == f"/chats/{chat.id}"
+
+
+def test_the_same_form_sent_twice_is_one_reply(admin, chat):
+    for _ in range(2):
+        admin.post(f"/chats/{chat.id}/messages", data={"message": "Ya", "once": "a"})
+    db.session.rollback()
+    assert db.session.query(Message).count() == 1
+
+
+@pytest.mark.parametrize("text", ["", "  \n ", "\u2800", "x" * 4097])
+def test_a_reply_that_cannot_be_sent_says_why_and_keeps_the_text(admin, chat, text):
+    answer = admin.post(f"/chats/{chat.id}/messages", data={"message": text, "once": "a"}, headers=HTMX)
+    assert answer.status_code == 422 and 'id="reply"' in answer.text and "message-error" in answer.text
+    assert db.session.query(Message).count() == 0
+
+
+def test_a_session_that_is_away_is_named_and_the_reply_waits(admin, chat, connected):
+    with writing():
+        db.session.merge(connected).reason = Reason.GATEWAY_UNREACHABLE
+    page = admin.get(f"/chats/{chat.id}").text
+    assert "Gateway unreachable" in page and "the message waits" in page
+
+
+def test_a_chat_whose_session_is_gone_is_read_and_not_answered(admin, chat, connected):
+    with writing():
+        db.session.merge(chat).session_id = None
+    page = admin.get(f"/chats/{chat.id}").text
+    assert "was removed" in page and 'id="reply"' not in page
+    answer = admin.post(f"/chats/{chat.id}/messages", data={"message": "Ya", "once": "a"}, headers=HTMX)
+    assert answer.status_code == 422 and "was removed" in answer.text
+
+
+def test_opening_changes_nothing_but_asks_the_page_to_mark_it_read(admin, chat):
+    page = read(admin.get(f"/chats/{chat.id}").text)
+    assert chats.unread(1) == 1
+    form = page.one("form", action=f"/chats/{chat.id}/reading")
+    assert form["hx-trigger"] == "load"
+    assert "wa:chats" in admin.post(form["action"], headers=HTMX).headers["HX-Trigger"]
+    db.session.rollback()
+    assert chats.unread(1) == 0
+
+
+def test_a_supervisor_reads_and_neither_answers_nor_marks_anything_read(signed_in, chat):
+    supervisor = signed_in(Role.SUPERVISOR)
+    page = supervisor.get(f"/chats/{chat.id}").text
+    assert "Halo, masih buka?" in page and "/reading" not in page and 'id="reply"' not in page
+    assert supervisor.post(f"/chats/{chat.id}/reading").status_code == 403
+
+
+def test_polls_tell_nothing_until_something_changes(admin, chat, connected):
+    page = read(admin.get(f"/chats/{chat.id}").text)
+    polls = [page.one("div", id=id)["hx-get"] for id in ("chat-list", "thread")]
+    assert [admin.get(poll, headers=HTMX).status_code for poll in polls] == [204, 204]
+    hear(connected, "3EB0BB", text="Masih di sana?")
+    answers = [admin.get(poll, headers=HTMX) for poll in polls]
+    assert all("Masih di sana?" in answer.text for answer in answers)
+    assert "New message from Budi" in answers[1].text and "Masih" not in answers[1].text.split("status")[-1]
+
+
+def test_the_menu_tells_how_many_chats_are_unread(admin, chat, connected):
+    hear(connected, "3EB0BB", chat="628999@s.whatsapp.net", sender_number="628999")
+    answer = admin.get("/chats/unread", headers=HTMX)
+    assert ">2</span>" in answer.text.replace("Unread: </span>2", ">2")
+    assert admin.get("/chats/unread?v=2", headers=HTMX).status_code == 204
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_nothing_that_customers_write_becomes_markup(admin, connected, text):
+    group = "120363000000000001@g.us"
+    hear(connected, "1", push_name=text, text=text)
+    hear(connected, "2", push_name=text, text=text, chat=group, kind=text[:20])
+    with writing():
+        db.session.query(Chat).filter_by(address=group).update({"name": text[:120]})
+    for chat in db.session.scalars(select(Chat)).all():
+        for path in ("/chats", f"/chats/{chat.id}", f"/chats/{chat.id}/thread", "/chats/list"):
+            page = admin.get(path, headers=HTMX if "thread" in path or "list" in path else {}).text
+            assert text not in page or not set(text) & set("<>\"'"), path
+            assert all_is_ignored(page, "excerpt", "said-text", "row-link")
+
+
+def all_is_ignored(page, *classes):
+    """Whether each element of these classes lies inside of hx-ignore."""
+    tree = read(page)
+    shields = [one for tag in ("li", "div") for one in tree.all(tag) if "hx-ignore" in one]
+    tags = ("a", "span")
+    inside = {id(one) for shield in shields for tag in tags for one in shield.all(tag)}
+    found = [one for tag in tags for name in classes for one in tree.all(tag, class_=name)]
+    return all(id(one) in inside for one in found)
+
+
+def test_pages_further_back_do_not_poll(admin, connected):
+    begin = clock.now() - timedelta(hours=1)
+    for number in range(60):
+        chat = hear(connected, str(number), text=f"number {number}.", at=begin + timedelta(seconds=number))
+    page = read(admin.get(f"/chats/{chat.id}").text)
+    older = page.one("p", class_="talk-older").one("a")["href"]
+    text = admin.get(older).text
+    assert "number 9." in text and "number 10." not in text and "/thread" not in text
+
+
+@pytest.mark.parametrize("path", ["/chats/999", "/chats/999/thread", "/chats/1?before=x", "/chats?cursor=x"])
+def test_what_is_not_there_is_not_found(admin, chat, path):
+    assert admin.get(path).status_code == 404
+
+
+def test_an_empty_list_says_what_to_do_next(admin, connected):
+    page = admin.get("/chats").text
+    assert "Replies to your messages appear here" in page and "/messages/new" in page
+    assert "Nothing is unread" in admin.get("/chats?unread=1").text
+
+
+def test_no_page_of_chats_needs_many_queries(admin, chat, on_statement):
+    statements = []
+    admin.get("/chats")  # who asks is known for some seconds
+    on_statement(lambda _c, _cursor, sql, *_: statements.append(sql))
+    for path, most in (("/chats", 3), (f"/chats/{chat.id}", 6), ("/chats/list", 3), ("/chats/unread?v=1", 1)):
+        statements.clear()
+        admin.get(path, headers=HTMX if "list" in path or "unread" in path else {})
+        looks = [sql for sql in statements if sql.startswith("SELECT")]
+        assert len(looks) <= most, (path, looks)

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from itertools import groupby
+
+from flask import Blueprint, abort, g, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user
+
+from .. import chat_words, hx, moments
+from ..app import settings
+from ..forms import refusals_shown_in
+from ..forms.chat import ReplyForm
+from ..models import Chat
+from ..permissions import Permission
+from ..services import chats, conversation, outbox, roster
+from . import row_number
+from .access import requires
+
+bp = Blueprint("chats", __name__, url_prefix="/chats")
+
+bp.add_app_template_filter(moments.hour)
+bp.add_app_template_global(chat_words.title, "chat_title")
+bp.add_app_template_global(chat_words.number, "chat_number")
+bp.add_app_template_global(chat_words.preview, "chat_preview")
+bp.add_app_template_global(chat_words.kind, "line_kind")
+bp.add_app_template_global(chat_words.FILES.get, "file_words")
+
+
+@bp.context_processor
+def rights():
+    return {"may": current_user.may} if current_user.is_authenticated else {}
+
+
+@bp.get("")
+@requires(Permission.LOOK)
+def index():
+    return render_template("chats/index.html", **_listed())
+
+
+@bp.get("/list")
+@requires(Permission.LOOK)
+def changes():
+    """The newest page of the list, for somebody who looks at it."""
+    if request.args.get("v") == chats.version(g.caller.workspace_id):
+        return hx.unchanged()
+    return hx.fragment(render_template("chats/_news.html", **_listed()))
+
+
+@bp.get("/unread")
+@requires(Permission.LOOK)
+def unread():
+    """What the menu shows beside the place."""
+    count, before = chats.unread(g.caller.workspace_id), request.args.get("v", type=int)
+    if count == before:
+        return hx.unchanged()
+    is_news = before is not None and count > before
+    say = ngettext("%(num)s unread chat", "%(num)s unread chats", count) if is_news else ""
+    drawn = {"unread_count": count, "poll_seconds": settings().poll_seconds}
+    return hx.fragment(render_template("chats/_unread.html", **drawn), say=say)
+
+
+@bp.get("/<int:id>")
+@requires(Permission.LOOK)
+def show(id):
+    chat = chats.find(g.caller.workspace_id, id)
+    drawn = {**_conversation(chat), **_listed(), "form": ReplyForm(), "longest": outbox.TEXT_LENGTH}
+    return render_template("chats/show.html", **drawn)
+
+
+@bp.get("/<int:id>/thread")
+@requires(Permission.LOOK)
+def thread(id):
+    """The newest part of a conversation, for somebody who looks at it."""
+    version = conversation.version(g.caller.workspace_id, id)
+    if version is not None and request.args.get("v") == version:
+        return hx.unchanged()
+    chat = chats.find(g.caller.workspace_id, id)
+    page = render_template("chats/_thread.html", **_conversation(chat))
+    has_news = chat.unread_count and not chat.last_from_me
+    say = _("New message from %(name)s", name=chat_words.title(chat)) if has_news else ""
+    return hx.fragment(page, say=say)
+
+
+@bp.post("/<int:id>/reading")
+@requires(Permission.SEND)
+def mark_read(id):
+    chats.mark_read(g.caller.workspace_id, id)
+    if hx.asked():
+        return hx.fragment("", events={"wa:chats": {}})
+    return hx.go(url_for(".show", id=id))
+
+
+@bp.post("/<int:id>/messages")
+@requires(Permission.SEND)
+def reply(id):
+    form = ReplyForm()
+    if form.validate_on_submit():
+        with refusals_shown_in(form):
+            text = form.message.data or ""
+            chats.reply(g.caller.workspace_id, id, text, key=form.key, source=g.caller.actor)
+            return _sent(id)
+    drawn = {"chat": chats.find(g.caller.workspace_id, id), "form": form, "longest": outbox.TEXT_LENGTH}
+    if hx.asked():
+        return hx.fragment(render_template("chats/_reply.html", **drawn), say=_first(form), status=422)
+    page = {**_conversation(drawn["chat"]), **_listed(), **drawn}
+    return render_template("chats/show.html", **page), 422
+
+
+def _sent(id: int):
+    """The conversation again, and an empty form."""
+    if not hx.asked():
+        return hx.go(url_for(".show", id=id))
+    chat = chats.find(g.caller.workspace_id, id)
+    drawn = {**_conversation(chat), "form": ReplyForm(formdata=None), "longest": outbox.TEXT_LENGTH}
+    return hx.fragment(render_template("chats/_sent.html", **drawn), events={"wa:chats": {}})
+
+
+def _first(form: ReplyForm) -> str:
+    return next((str(error) for errors in form.errors.values() for error in errors), "")
+
+
+def _listed() -> dict[str, object]:
+    """The list, and what it is narrowed to."""
+    cursor, is_unread = request.args.get("cursor"), "unread" in request.args
+    try:
+        shown = chats.listed(g.caller.workspace_id, unread=is_unread, cursor=cursor)
+    except ValueError:
+        abort(404)
+    return {
+        "listed": shown,
+        "is_unread": is_unread,
+        # who looks at a part of it, or back, is not told of what comes in
+        "is_live": shown.is_newest and not is_unread,
+        "open_id": (request.view_args or {}).get("id") or request.args.get("open", 0, type=row_number),
+        "sessions": roster.first(g.caller.workspace_id, 2),
+        "poll_seconds": settings().poll_seconds,
+    }
+
+
+def _conversation(chat: Chat) -> dict[str, object]:
+    before = request.args.get("before")
+    version = conversation.version(g.caller.workspace_id, chat.id)  # first: what comes meanwhile is news
+    try:
+        shown = conversation.page(chat, before)
+    except ValueError:
+        abort(404)
+    return {
+        "chat": chat,
+        "days": [(day, list(some)) for day, some in groupby(shown.entries, lambda one: moments.day(one.at))],
+        "older": shown.older,
+        "is_newest": before is None,
+        "version": version,
+        "poll_seconds": settings().poll_seconds,
+    }
