@@ -20,7 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from . import clock, config, log
 from .crypto import Vault
-from .extensions import babel, csrf, db, htmx, login_manager
+from .extensions import babel, csrf, db, engine_options, htmx, login_manager
 
 HERE = Path(__file__).parent
 MAX_REQUEST_BYTES = 24 * 1024 * 1024
@@ -84,6 +84,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
         SETTINGS=settings,
         SECRET_KEY=settings.secret_key,
         SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database_url),
         MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
         MIGRATIONS=str(root / "migrations"),
         SESSION_COOKIE_NAME="__Host-wa" if settings.secure_cookies else "wa",

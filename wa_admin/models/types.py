@@ -25,6 +25,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)  # a pooler may have lost our time zone
+
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
         # a poll reads a dozen of them: in one step a fifth of the cost
         return _from_sqlite if dialect.name == "sqlite" else super().result_processor(dialect, coltype)

@@ -76,7 +76,7 @@ def record(
         "request_id": log.request_id.get() or None,
         "at": clock.now(),
     }
-    with writing():
+    with writing(alone=False):
         db.session.connection()  # so that a rollback has something to roll back, and we hear of it
         db.session.info.setdefault(_PENDING, []).append(values)
 
