@@ -57,6 +57,25 @@ def changed(answer):
     return [one["hx-target"] for one in read(answer.text).all("template")]
 
 
+@pytest.mark.parametrize(
+    ("count", "limited_to", "word"), [(1, 1, "Session"), (1, 2, "Sessions"), (3, 1, "Sessions")]
+)
+def test_the_first_place_is_called_after_how_many_there_are(
+    admin, make_session, limit, count, limited_to, word
+):
+    for number in range(count):
+        make_session(f"Line {number}")
+    limit(limited_to)
+    for path in ("/", "/messages"):
+        places = read(admin.get(path).text).one("nav", class_="places")
+        assert places.all("a")[0].text == word
+
+
+def test_syncing_waits_in_the_menu(admin, three):
+    menu = home(admin).one("div", class_="page-actions").one("details", class_="menu")
+    assert menu.one("form")["action"] == "/sessions/sync" and labels(menu) == ["Sync from gateway"]
+
+
 def test_a_limit_of_one_shows_the_page_of_one(admin, connected):
     page = home(admin)
     assert page.all("ul", class_="lines") == [] and "of 1" not in page.text

@@ -3,6 +3,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from flask_login import current_user
 from flask_wtf.csrf import generate_csrf
 
 from .. import clock, hx, overview, pulse, words
@@ -17,8 +18,10 @@ from .access import page_before, proved, requires
 
 bp = Blueprint("sessions", __name__)
 bp.add_app_template_global(lambda: settings().max_sessions, "max_sessions")
+bp.add_app_template_global(lambda: settings().max_sessions > 1 or _count() > 1, "has_several_sessions")
 
 LATEST = 5
+COUNT = "wa_admin.session_count"  # where a request keeps it
 BY = ("qr", "phone")
 
 
@@ -30,10 +33,11 @@ BY = ("qr", "phone")
 def home():
     workspace_id, limit, asked = g.caller.workspace_id, settings().max_sessions, bool(request.args)
     if limit == 1 and len(few := roster.first(workspace_id, 2)) < 2:
+        request.environ[COUNT] = len(few)
         return _page_of(few[0]) if few else _first_page()
     shown = _lineup()
     if len(shown.lines) > 1 or asked:
-        drawn = overview.page(shown, lineup.count(workspace_id))
+        drawn = overview.page(shown, _count())
         return render_template("sessions/lineup.html", **drawn, limit=limit, csrf=generate_csrf())
     if not shown.lines:
         return _first_page()
@@ -43,7 +47,7 @@ def home():
 @bp.get("/sessions/news")
 @requires(Permission.LOOK)
 def news():
-    total = lineup.count(g.caller.workspace_id)
+    total = _count()
     if not hx.asked() or total < 2:
         return hx.go(url_for(".home"))
     drawn = overview.page(_lineup(), total)
@@ -54,7 +58,7 @@ def news():
 @requires(Permission.LOOK)
 def show(id):
     wa_session = roster.find(g.caller.workspace_id, id)
-    return _page_of(wa_session, total=lineup.count(g.caller.workspace_id))
+    return _page_of(wa_session, total=_count())
 
 
 @bp.get("/sessions/<int:id>/status")
@@ -276,6 +280,13 @@ def _lineup() -> lineup.Lineup:
 
 def _first_page():
     return render_template("sessions/first.html", settings=settings())
+
+
+def _count() -> int:
+    """How many sessions there are to see, counted once for each page."""
+    if COUNT not in request.environ:
+        request.environ[COUNT] = lineup.count(current_user.workspace_id)
+    return request.environ[COUNT]
 
 
 def _page_of(wa_session: WhatsAppSession, **more):
