@@ -12,7 +12,7 @@ from urllib.parse import quote
 from ..refusal import Refusal
 
 MAGIC = b"SQLite format 3\0"
-PAGES_AT_ONCE = 2048
+PAGES_AT_ONCE = 512
 SPARE_BYTES = 32 * 1024 * 1024
 LOG_SUFFIXES = ("-wal", "-shm", "-journal")
 
@@ -45,7 +45,8 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None] = lamb
         _copy(source, target, size, progress)
     except (OSError, sqlite3.Error) as error:
         remove(target)
-        if isinstance(error, OSError) or "disk" in str(error) or "full" in str(error):
+        name = getattr(error, "sqlite_errorname", "")
+        if isinstance(error, OSError) or name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             raise NoRoom(target.parent, size + SPARE_BYTES) from error
         raise DamagedDatabase(source, str(error)) from error
     except BaseException:
