@@ -104,8 +104,8 @@ def _of_many(place: Path) -> Iterator[Figure]:
     few, thousand = many.costs(place)
     page_of_few, page_of_many = few.page_seconds / few.h_seconds, thousand.page_seconds / thousand.h_seconds
     yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3, 1.5)
-    yield Figure("list_news_of_10_per_h", few.news_seconds / few.h_seconds, 12.0)
-    yield Figure("list_unchanged_of_10_per_h", few.unchanged_seconds / few.h_seconds, 3.5)
+    yield Figure("list_news_of_10_per_h", few.news_seconds / few.h_seconds, 8.0, 12.0)
+    yield Figure("list_unchanged_of_10_per_h", few.unchanged_seconds / few.h_seconds, 3.5, 4.5)
     yield Figure("list_unchanged_of_1000_per_h", thousand.unchanged_seconds / thousand.h_seconds)
     yield Figure("check_of_1000_seconds", thousand.tick_seconds, 10.0)
     yield Figure("rss_of_1000_per_10", thousand.rss_bytes / few.rss_bytes, 1.2, 1.35)

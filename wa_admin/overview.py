@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 from zlib import crc32
 
-from flask import Response, current_app
+from flask import current_app
+from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
 from . import hx, plain, words
 from .app import settings
-from .models import Look
+from .models import Look, WhatsAppSession
 from .permissions import Permission
 from .services.glance import Glance
-from .services.lineup import CARDS, Lineup
+from .services.lineup import CARDS, LOOK, PRINT, Lineup
 
 LONGEST_TEXT = 80
 _STATUSES = ("40x", "41x", "42x", "50x")
@@ -26,12 +28,13 @@ REFUSED = {  # where htmx puts the sentence of a refusal: _ui.html's `acts`, wit
     target: Markup(" ").join(_SHOWN_AT.format(status, target, swap) for status in _STATUSES)
     for target, swap in (("#alert", "innerHTML"), ("#link", "outerHTML"))
 }
-PRINT = 7  # letters for one line
+TOKEN = Markup("<!--token-->")  # where a form's CSRF token goes
+ACTS = 1000  # cards whose buttons are kept drawn; some kilobytes each
 
 
 @dataclass(frozen=True)
 class Step:
-    """The one thing to do about a session; `act` names how it is asked for in sessions/_line.html."""
+    """The one thing to do about a session; `act` names how it is asked for in sessions/_line_acts.html."""
 
     label: Any
     act: str
@@ -73,9 +76,10 @@ def asked_for(query: Mapping[str, str]) -> tuple[str, int]:
 
 def page(shown: Lineup, total: int) -> dict[str, Any]:
     """What sessions/_lineup.html needs. `total` counts the sessions on other pages too."""
+    as_table = total > CARDS or bool(shown.text or shown.after)
     return {
-        **_common(shown, total > CARDS or bool(shown.text or shown.after)),
-        "lines": [_line(seen) for seen in shown.lines],
+        **_common(shown, as_table),
+        "lines": [_line(seen, shown.by.may, as_table) for seen in shown.lines],
         "total": total,
         "text": shown.text,
         "after": shown.after,
@@ -85,25 +89,26 @@ def page(shown: Lineup, total: int) -> dict[str, Any]:
 
 def line(seen: Glance, may: Callable[[Permission], bool]) -> dict[str, Any]:
     """What sessions/_line.html needs."""
-    return {**_line(seen), "may": may}
+    return _line(seen, may)
 
 
-def news(shown: Lineup, was: str, as_table: bool) -> Response | None:
+def news(shown: Lineup, was: str, as_table: bool) -> hx.Fragment | None:
     """The lines that changed since the version `was`, and what is to be said of them; None when a session
     came or went: then the whole list is drawn anew."""
     known, _, told = was.partition(".")
     if known != _members(shown) or len(told) != PRINT * len(shown.prints):
         return None
     before = [told[start : start + PRINT] for start in range(0, len(told), PRINT)]
-    changed = [n for n, one in enumerate(shown.prints) if one.state + one.rest != before[n]]
+    changed = [n for n, one in enumerate(shown.prints) if one.text != before[n]]
     lines = {number: shown.line(number) for number in changed}
-    moved = [lines[n] for n in changed if not before[n].startswith(shown.prints[n].state)]
-    drawn = {**_common(shown, as_table), "changed": [_line(seen) for seen in lines.values()], "csrf": ""}
-    return hx.fragment(_drawn("sessions/_news.html", drawn), say=" ".join(map(spoken, moved)))
+    moved = [lines[n] for n in changed if before[n][:LOOK] != shown.prints[n].text[:LOOK]]
+    drawn = [_line(seen, shown.by.may, as_table) for seen in lines.values()]
+    html = _drawn("sessions/_news.html", {**_common(shown, as_table), "changed": drawn, "csrf": ""})
+    return hx.Fragment(html, say=" ".join(map(spoken, moved)))
 
 
 def version(shown: Lineup) -> str:
-    return f"{_members(shown)}.{''.join(one.state + one.rest for one in shown.prints)}"
+    return f"{_members(shown)}.{''.join(one.text for one in shown.prints)}"
 
 
 def spoken(seen: Glance) -> str:
@@ -117,21 +122,68 @@ def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
     return {
         "url": f"/sessions/news?{known}",
         "poll_seconds": 2 if is_linking else settings().poll_seconds,
-        "may": shown.by.may,
         "as_table": as_table,
     }
 
 
-def _line(seen: Glance) -> dict[str, Any]:
-    asset: Any = current_app.jinja_env.globals["asset"]
+def _line(seen: Glance, may: Callable[[Permission], bool], is_row: bool = False) -> dict[str, Any]:
+    menu, step = ("", "") if is_row else _acts_of(seen.wa_session, may)
     return {
         "wa_session": seen.wa_session,
         "today": seen.today,
         "shown": words.look_words(seen.wa_session),
-        "step": STEPS.get(seen.wa_session.look),
-        "icons": f"{asset('img/icons.svg')}#",
-        "refused": REFUSED,
+        "icons": _icons(),
+        "menu": menu,
+        "step": step,
+        "token": TOKEN,
     }
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """All that decides what can be done about a session, and how it reads."""
+
+    id: int
+    name: str
+    look: Look
+    is_default: bool
+    can_be_default: bool
+    is_active: bool
+    is_linked: bool
+    number: str | None
+    capabilities: str
+    granted: frozenset[Permission]
+
+
+def _acts_of(one: WhatsAppSession, may: Callable[[Permission], bool]) -> tuple[Markup, Markup]:
+    """Menu and step of a card: half of its cost, and they seldom change, unlike the counts beside them."""
+    facts = _Facts(
+        one.id,
+        one.name,
+        one.look,
+        one.is_default,
+        one.is_connected and one.is_active,
+        one.is_active,
+        one.linked_at is not None,
+        one.linked_number,
+        one.gateway.capabilities,
+        frozenset(filter(may, (Permission.PAUSE, Permission.LINK, Permission.MANAGE))),
+    )
+    if current_app.debug:
+        _acts.cache_clear()
+    return _acts(facts, str(get_locale()), current_app.config["BABEL_TRANSLATION_DIRECTORIES"])
+
+
+@lru_cache(maxsize=ACTS)
+def _acts(one: _Facts, _locale: str, _catalogues: str) -> tuple[Markup, Markup]:
+    drawn = {"one": one, "do": STEPS.get(one.look), "icons": _icons(), "refused": REFUSED, "token": TOKEN}
+    made: Any = current_app.jinja_env.get_template("sessions/_line_acts.html").make_module(drawn)
+    return made.menu(), made.step()
+
+
+def _icons() -> str:
+    asset: Any = current_app.jinja_env.globals["asset"]
+    return f"{asset('img/icons.svg')}#"
 
 
 def _members(shown: Lineup) -> str:

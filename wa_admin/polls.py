@@ -14,11 +14,11 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 from urllib.parse import parse_qs
 
-from flask import Flask, Response, g
+from flask import Flask, g
 from sqlalchemy import Engine
 from werkzeug.http import parse_cookie
 
-from . import overview, pulse
+from . import hx, overview, pulse
 from .blueprints.headers import is_trusted
 from .crypto import digest
 from .extensions import db
@@ -84,7 +84,7 @@ class News:
 
     version: str
     by: logins.Identity | None
-    tell: Callable[[], Response | None] | None
+    tell: Callable[[], hx.Fragment | None] | None
 
 
 def _of_one(
@@ -107,7 +107,7 @@ def _of_list(engine: Engine, environ: WSGIEnvironment, token_hash: str, query: d
     return News(overview.version(shown), shown.by, tell)
 
 
-def _told(app: Flask, tell: Callable[[], Response | None], reader: Reader) -> WSGIApplication | None:
+def _told(app: Flask, tell: Callable[[], hx.Fragment | None], reader: Reader) -> WSGIApplication | None:
     with app.app_context():
         g.reader = reader
         try:

@@ -74,7 +74,7 @@ class Prepared:
         compiled = _Compiled(
             sql=str(made),
             names=list(made.positiontup) if made.positional else None,
-            constants={name: bind.value for name, bind in made.binds.items() if not bind.required},
+            constants={n: made.binds[n].value for n in made.params if not made.binds[n].required},
             binders={name: kind.bind_processor(dialect) for name, kind in types.items()},
             readers=[kind.result_processor(dialect, None) for kind in columns],
         )

@@ -51,7 +51,7 @@ def register(app: Flask) -> None:
     """Hand the words and filters to the templates."""
     app.jinja_env.filters.update(
         phone=readable_phone, ago=ago, until=until, moment=moment, day=day, clock=clock_time, span=span,
-        number=format_decimal, percent=percent, at=at,
+        number=readable_number, percent=percent, at=at,
     )  # fmt: skip
     app.jinja_env.globals.update(
         look_words=look_words, message_words=message_words, error_words=error_words,
@@ -203,6 +203,11 @@ def readable_phone(number: str | None) -> str:
     if number and number.endswith("@g.us"):
         return gettext("Group %(id)s", id=number.removesuffix("@g.us"))
     return phone.for_reading(number)
+
+
+def readable_number(value: int) -> str:
+    """In groups of three; small ones, which polls are full of, without asking anybody how."""
+    return str(value) if 0 <= value < 1000 else format_decimal(value)
 
 
 def percent(value: float | None) -> str:

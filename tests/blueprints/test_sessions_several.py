@@ -127,6 +127,25 @@ def test_who_only_looks_is_offered_nothing(signed_in, three):
     assert page.all("details") == [] and "Add a session" not in labels(page)
 
 
+def test_buttons_drawn_once_carry_everybodys_own_token(signed_in, three):
+    def tokens(role):
+        page = home(signed_in(role))
+        assert "<!--" not in str(page)
+        return {one["value"] for one in page.all("input", name="csrf_token")}
+
+    of_admin, of_supervisor = tokens(Role.ADMIN), tokens(Role.SUPERVISOR)
+    assert len(of_admin) == len(of_supervisor) == 1
+    assert of_admin != of_supervisor
+
+
+def test_buttons_drawn_once_follow_the_language_and_the_number(app, admin, three):
+    assert "Edit session" in labels(card(home(admin), three[1]))
+    change(three[1], linked_number="6281200000099", linked_at=clock.now())
+    admin.set_cookie("wa_language", "id")
+    offered = labels(card(home(admin), three[1]))
+    assert "Edit session" not in offered and any("+62 812-0000-0099" in one for one in offered)
+
+
 def test_at_the_limit_nothing_can_be_added_and_the_page_says_why(admin, three, limit):
     limit(3)
     page = home(admin)

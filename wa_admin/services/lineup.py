@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from operator import itemgetter
 from typing import Any
 from zlib import crc32
 
 from flask import request, session
-from sqlalchemy import Engine, Integer, String, and_, bindparam, func, literal, or_, select
+from sqlalchemy import Engine, Integer, String, and_, bindparam, func, or_, select
 
 from .. import clock
 from ..crypto import digest
@@ -26,20 +26,21 @@ SEEN = "wa_admin.lineup"  # where a request keeps what was seen
 PAGE = 50
 CARDS = 10  # more than these are a table
 NOWHERE = "-"  # in no number
+NO_DIGIT = re.compile(r"\D")
 
 _SESSION_NAMES = [
-    "id", "name", "session_id", "description", "is_default", "is_active", "paused_at", "status", "reason",
-    "gateway_word", "is_scanned", "linked_at", "connected_at", "linked_number", "phone_number", "status_at",
-    "last_proof_at", "last_proof", "ban_ends_at", "reconnect_attempts", "reconnect_at", "waiting_count",
-    "uncertain_count", "rev",
+    "id", "name", "session_id", "is_default", "is_active", "paused_at", "status", "reason", "gateway_word",
+    "is_scanned", "linked_at", "connected_at", "linked_number", "phone_number", "status_at", "last_proof_at",
+    "last_proof", "reconnect_attempts", "waiting_count", "rev",
 ]  # fmt: skip
-_GATEWAY_NAMES = ["kind", "capabilities", "failure", "failing_since", "checked_at"]
+_GATEWAY_NAMES = ["capabilities", "failure"]
 _SESSION = [WhatsAppSession.__table__.c[name] for name in _SESSION_NAMES]
 _GATEWAY = [Gateway.__table__.c[name] for name in _GATEWAY_NAMES]
 
 
-def _contains(column: Any, name: str) -> Any:
-    return column.like(literal("%").concat(bindparam(name, type_=String)).concat("%"), escape="\\")
+def _like(column: Any, name: str) -> Any:
+    # joined, so that SQLite does not plan anew for each pattern
+    return column.like(bindparam(name, type_=String).concat(""), escape="\\")
 
 
 _PAGE = Prepared(
@@ -55,10 +56,10 @@ _PAGE = Prepared(
             or_(Membership.sees_all, IS_ASSIGNED),
             WhatsAppSession.id > bindparam("after", type_=Integer),
             or_(
-                _contains(WhatsAppSession.name_key, "text"),
-                _contains(WhatsAppSession.session_id, "text"),
-                _contains(WhatsAppSession.linked_number, "digits"),
-                _contains(WhatsAppSession.phone_number, "digits"),
+                _like(WhatsAppSession.name_key, "text"),
+                _like(WhatsAppSession.session_id, "text"),
+                _like(WhatsAppSession.linked_number, "digits"),
+                _like(WhatsAppSession.phone_number, "digits"),
             ),
         ),
     )
@@ -73,23 +74,23 @@ _PAGE = Prepared(
 
 
 # what a look is made of, and what else a line shows; `rev` stands for all that is no mere number or age
-_OF_STATE = ["is_active", "paused_at", "status", "reason", "gateway_word", "is_scanned", "linked_at"]
-_OF_LINE = ["rev", "waiting_count", "uncertain_count", "last_proof_at"]
+_OF_LOOK = ["is_active", "paused_at", "status", "reason", "gateway_word", "is_scanned", "linked_at"]
+_OF_LINE = ["rev", "waiting_count", "last_proof_at"]
 _FIRST = len(logins.IDENTITY)
 _AT = {name: _FIRST + place for place, name in enumerate(_SESSION_NAMES)}
-_STATE_OF = itemgetter(
-    *(_AT[name] for name in _OF_STATE), _FIRST + len(_SESSION) + _GATEWAY_NAMES.index("failure")
-)
-_LINE_OF = itemgetter(*(_AT[name] for name in _OF_LINE), -3, -2, -1)
+_FAILURE = _FIRST + len(_SESSION) + _GATEWAY_NAMES.index("failure")
+_SHOWN_AT = [*map(_AT.__getitem__, _OF_LOOK), _FAILURE, *map(_AT.__getitem__, _OF_LINE), -3, -2, -1]
+_SHOWN = itemgetter(*_SHOWN_AT)
+_ID, _IS_DEFAULT, _STATUS, _LINKED_AT = (_AT[name] for name in ("id", "is_default", "status", "linked_at"))
+LOOK, PRINT = 2, 7  # letters of a line's print: the first ones change with the look
 
 
 @dataclass(frozen=True)
 class Print:
-    """Of one line, as short texts: `state` changes with the look, `rest` with whatever is shown."""
+    """Of one line, as a short text that changes with whatever is shown."""
 
     id: int
-    state: str
-    rest: str
+    text: str
     is_linking: bool
 
 
@@ -110,10 +111,7 @@ class Lineup:
 
     @cached_property
     def prints(self) -> list[Print]:
-        return [
-            Print(row[_AT["id"]], _sum(_STATE_OF(row), 2), _sum(_LINE_OF(row), 5), _is_linking(row))
-            for row in self.rows
-        ]
+        return [Print(row[_ID], _print(_SHOWN(row)), _is_linking(row)) for row in self.rows]
 
     @cached_property
     def lines(self) -> list[Glance]:
@@ -141,8 +139,8 @@ def ask(engine: Engine, token_hash: str, text: str, after: int) -> Lineup | None
         token_hash=token_hash,
         today=now.date(),
         after=after,
-        text=_plain(text.casefold()),
-        digits=re.sub(r"\D", "", text).lstrip("0") or NOWHERE,
+        text=f"%{_plain(text.casefold())}%",
+        digits=f"%{re.sub(NO_DIGIT, '', text).lstrip('0') or NOWHERE}%",
     )
     if not rows:
         return None
@@ -151,9 +149,9 @@ def ask(engine: Engine, token_hash: str, text: str, after: int) -> Lineup | None
     logins.remember(token_hash, identity)
     if not identity.opens_pages(now):
         return None
-    shown = [row for row in rows[:PAGE] if row[_AT["id"]] is not None]
-    next_after = shown[-1][_AT["id"]] if len(rows) > PAGE else None
-    shown.sort(key=lambda row: not row[_AT["is_default"]])
+    shown = [row for row in rows[:PAGE] if row[_ID] is not None]
+    next_after = shown[-1][_ID] if len(rows) > PAGE else None
+    shown.sort(key=lambda row: not row[_IS_DEFAULT])
     return Lineup(shown, next_after, read, text, after, identity, now)
 
 
@@ -174,12 +172,18 @@ def _line(row: list[Any], page: Lineup) -> Glance:
 
 def _is_linking(row: Any) -> bool:
     """Its look is one of pulse.LINKING; asked of every row of every poll."""
-    status = row[_AT["status"]]
-    return status == Status.QR_PENDING or (status == Status.CONNECTING and row[_AT["linked_at"]] is None)
+    status = row[_STATUS]
+    return status == Status.QR_PENDING or (status == Status.CONNECTING and row[_LINKED_AT] is None)
 
 
-def _sum(values: Any, length: int) -> str:
-    return f"{crc32(repr(values).encode()):08x}"[:length]
+@lru_cache(maxsize=10_000)
+def _print(shown: tuple[Any, ...]) -> str:
+    of_look = len(_OF_LOOK) + 1
+    return _sum(shown[:of_look])[:LOOK] + _sum(shown[of_look:])[: PRINT - LOOK]
+
+
+def _sum(values: tuple[Any, ...]) -> str:
+    return f"{crc32(repr(values).encode()):08x}"
 
 
 def _plain(text: str) -> str:
