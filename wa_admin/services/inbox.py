@@ -63,7 +63,7 @@ def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
         next_at=now,
     )
     try:
-        with writing():
+        with writing(alone=False):
             db.session.add(call)
     except IntegrityError:
         return False
@@ -132,7 +132,7 @@ def _take(gateway_id: int, now: datetime) -> list[HookCall]:
     """Claim the oldest; the try is committed before it begins, so that one which ends the process counts."""
     if not db.session.scalar(select(exists().where(_is_due(gateway_id, now)))):
         return []
-    with writing():
+    with writing(alone=False):
         # one at a time looks for what is next; webhooks go on coming in
         db.session.execute(select(Gateway.id).where(Gateway.id == gateway_id).with_for_update(key_share=True))
         if db.session.scalar(select(exists().where(_is_in_hand(gateway_id, now)))):
