@@ -6,7 +6,7 @@ import wa_admin.models  # noqa: F401 - so that Base knows the tables
 from wa_admin import upgrades
 from wa_admin.extensions import Base, db, writing_scope
 from wa_admin.models.chat import SEARCH
-from wa_admin.models.types import UtcDateTime, Word
+from wa_admin.models.types import UtcDateTime, Word, tell_postgresql
 
 
 def plain_type(kind: str, item: object, _: object) -> str | bool:
@@ -34,6 +34,7 @@ def prepare() -> None:
 
 def run() -> None:
     prepare()
+    tell_postgresql(Base.metadata)
     with db.engine.connect() as connection, writing_scope():
         context.configure(
             connection=connection,

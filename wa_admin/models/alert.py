@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Base
-from .types import Key, Moment, UtcDateTime, Word, one_of
+from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
 
 class AlertChannel(Base):
@@ -40,27 +40,24 @@ class Outage(Base):
 
     __tablename__ = "outage"
     __table_args__ = (
-        Index(
+        PartialIndex(
             "uq_outage_of_session",
             "session_id",
+            where="ended_at IS NULL AND session_id IS NOT NULL",
             unique=True,
-            sqlite_where=text("ended_at IS NULL AND session_id IS NOT NULL"),
-            postgresql_where=text("ended_at IS NULL AND session_id IS NOT NULL"),
         ),
-        Index(
+        PartialIndex(
             "uq_outage_of_gateway",
             "gateway_id",
             "workspace_id",
+            where="ended_at IS NULL AND gateway_id IS NOT NULL",
             unique=True,
-            sqlite_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
-            postgresql_where=text("ended_at IS NULL AND gateway_id IS NOT NULL"),
         ),
-        Index(
+        PartialIndex(
             "uq_outage_of_subscription",
             "subscription_id",
+            where="ended_at IS NULL AND subscription_id IS NOT NULL",
             unique=True,
-            sqlite_where=text("ended_at IS NULL AND subscription_id IS NOT NULL"),
-            postgresql_where=text("ended_at IS NULL AND subscription_id IS NOT NULL"),
         ),
     )
 
@@ -89,12 +86,7 @@ class Notice(Base):
     __table_args__ = (
         UniqueConstraint("outage_id", "channel_id", "is_end", name="uq_notice"),
         CheckConstraint(one_of("status", NoticeStatus), name="ck_notice_status"),
-        Index(
-            "ix_notice_due",
-            "next_at",
-            sqlite_where=text("status = 'waiting'"),
-            postgresql_where=text("status = 'waiting'"),
-        ),
+        PartialIndex("ix_notice_due", "next_at", where="status = 'waiting'"),
     )
 
     id: Mapped[Key]

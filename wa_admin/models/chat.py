@@ -4,13 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..extensions import Base
 from .message import Attachment
 from .session import WhatsAppSession
-from .types import Key, Moment, UtcDateTime, Word, one_of
+from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
 GROUP = "@g.us"
 LID = "@lid"
@@ -47,14 +47,7 @@ class Chat(Base):
     __table_args__ = (
         UniqueConstraint("session_id", "address", name="uq_chat"),
         Index("ix_chat_list", "workspace_id", "last_at", "id"),
-        Index(
-            "ix_chat_unread",
-            "workspace_id",
-            "last_at",
-            "id",
-            sqlite_where=text("unread_count > 0"),
-            postgresql_where=text("unread_count > 0"),
-        ),
+        PartialIndex("ix_chat_unread", "workspace_id", "last_at", "id", where="unread_count > 0"),
     )
 
     id: Mapped[Key]
@@ -126,13 +119,7 @@ class IncomingFile(Base):
     __table_args__ = (
         UniqueConstraint("line_id", name="uq_incoming_file"),
         CheckConstraint(one_of("state", FileState), name="ck_incoming_file_state"),
-        Index(
-            "ix_incoming_file_due",
-            "next_at",
-            "id",
-            sqlite_where=text("state = 'waiting'"),
-            postgresql_where=text("state = 'waiting'"),
-        ),
+        PartialIndex("ix_incoming_file_due", "next_at", "id", where="state = 'waiting'"),
     )
 
     id: Mapped[Key]

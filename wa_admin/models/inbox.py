@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Base
-from .types import Key, Moment, UtcDateTime
+from .types import Key, Moment, PartialIndex, UtcDateTime
 
 
 class HookCall(Base):
@@ -18,12 +18,8 @@ class HookCall(Base):
     __tablename__ = "hook_call"
     __table_args__ = (
         UniqueConstraint("gateway_id", "digest", name="uq_hook_call"),
-        Index(
-            "ix_hook_call_unread",
-            "gateway_id",
-            "id",
-            sqlite_where=text("sealed_body IS NOT NULL AND parked_at IS NULL"),
-            postgresql_where=text("sealed_body IS NOT NULL AND parked_at IS NULL"),
+        PartialIndex(
+            "ix_hook_call_unread", "gateway_id", "id", where="sealed_body IS NOT NULL AND parked_at IS NULL"
         ),
         Index("ix_hook_call_received", "received_at"),
     )

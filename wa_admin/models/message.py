@@ -11,7 +11,6 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -19,7 +18,7 @@ from .. import clock
 from ..crypto import new_token
 from ..extensions import Base
 from .session import WhatsAppSession
-from .types import Key, Moment, UtcDateTime, Word, one_of
+from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
 
 class MessageStatus(StrEnum):
@@ -52,34 +51,13 @@ class Message(Base):
         Index("ix_message_by_status", "workspace_id", "status", "id"),
         Index("ix_message_provider", "session_id", "provider_id"),
         Index("ix_message_to", "workspace_id", "recipient", "id"),
-        Index(
-            "ix_message_due",
-            "session_id",
-            "next_at",
-            "id",
-            sqlite_where=text("status = 'queued'"),
-            postgresql_where=text("status = 'queued'"),
+        PartialIndex("ix_message_due", "session_id", "next_at", "id", where="status = 'queued'"),
+        PartialIndex(
+            "ix_message_expiry", "valid_until", where="status = 'queued' AND valid_until IS NOT NULL"
         ),
-        Index(
-            "ix_message_expiry",
-            "valid_until",
-            sqlite_where=text("status = 'queued' AND valid_until IS NOT NULL"),
-            postgresql_where=text("status = 'queued' AND valid_until IS NOT NULL"),
-        ),
-        Index(
-            "ix_message_oldest",
-            "session_id",
-            "id",
-            sqlite_where=text("status IN ('queued', 'sending')"),
-            postgresql_where=text("status IN ('queued', 'sending')"),
-        ),
-        Index(
-            "ix_message_open",
-            "session_id",
-            "recipient",
-            "id",
-            sqlite_where=text("status IN ('queued', 'sending')"),
-            postgresql_where=text("status IN ('queued', 'sending')"),
+        PartialIndex("ix_message_oldest", "session_id", "id", where="status IN ('queued', 'sending')"),
+        PartialIndex(
+            "ix_message_open", "session_id", "recipient", "id", where="status IN ('queued', 'sending')"
         ),
     )
 

@@ -13,14 +13,13 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     select,
-    text,
 )
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from ..extensions import Base, db
 from .gateway import Gateway
-from .types import Key, Moment, UtcDateTime, Word, one_of
+from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
 
 class Status(StrEnum):
@@ -123,13 +122,7 @@ class WhatsAppSession(Base):
         UniqueConstraint("workspace_id", "name_key", name="uq_session_name"),
         UniqueConstraint("gateway_id", "session_id", name="uq_session_id"),
         UniqueConstraint("gateway_id", "instance", name="uq_session_instance"),
-        Index(
-            "uq_default_session",
-            "workspace_id",
-            unique=True,
-            sqlite_where=text("is_default"),
-            postgresql_where=text("is_default"),
-        ),
+        PartialIndex("uq_default_session", "workspace_id", where="is_default", unique=True),
         Index("ix_session_list", "workspace_id", "id"),
         CheckConstraint(one_of("status", Status), name="ck_session_status"),
         CheckConstraint(one_of("reason", Reason, or_null=True), name="ck_session_reason"),

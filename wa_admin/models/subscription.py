@@ -3,11 +3,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..extensions import Base
-from .types import Key, Moment, UtcDateTime, Word, one_of
+from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
 DISABLE_AFTER = timedelta(days=5)
 
@@ -63,14 +63,7 @@ class Call(Base):
     __table_args__ = (
         CheckConstraint(one_of("status", CallStatus), name="ck_call_status"),
         Index("ix_call_list", "subscription_id", "id"),
-        Index(
-            "ix_call_due",
-            "subscription_id",
-            "next_at",
-            "id",
-            sqlite_where=text("status = 'waiting'"),
-            postgresql_where=text("status = 'waiting'"),
-        ),
+        PartialIndex("ix_call_due", "subscription_id", "next_at", "id", where="status = 'waiting'"),
     )
 
     id: Mapped[Key]

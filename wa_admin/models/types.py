@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, Index, MetaData, String, TypeDecorator, text
 from sqlalchemy.orm import mapped_column
 
 
@@ -52,6 +52,23 @@ class Word(TypeDecorator[Any]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
         return None if value is None else self.words(value)
+
+
+class PartialIndex(Index):
+    """Of those rows only that fit `where`, on every database; PostgreSQL is told by `tell_postgresql`, since
+    naming it here would load all of its dialect into panels that run on SQLite."""
+
+    def __init__(self, name: str, *columns: str, where: str, unique: bool = False) -> None:
+        super().__init__(name, *columns, unique=unique, sqlite_where=text(where))
+        self.where = where
+
+
+def tell_postgresql(metadata: MetaData) -> None:
+    """Before a schema is compared or made there."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if isinstance(index, PartialIndex):
+                index.dialect_options["postgresql"]["where"] = text(index.where)
 
 
 def one_of(column: str, words: type[StrEnum], or_null: bool = False) -> str:
