@@ -20,6 +20,7 @@ class Last:
 def note(data_dir: Path, last: Last) -> None:
     """Remember for the health page."""
     draft = data_dir / f"{NAME}.draft"
+    draft.touch(mode=0o600)
     draft.write_text(json.dumps(asdict(last) | {"at": last.at.isoformat()}))
     draft.replace(data_dir / NAME)
 
