@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from eyes import PHONE, everywhere, too_small, too_wide
+from eyes import OTHER_WAY_ROUND, PHONE, everywhere, too_small, too_wide
 from gallery import VIEWS, Gallery
 from playwright.sync_api import Page
 
@@ -11,6 +11,8 @@ SMALLEST_TARGET, PRIMARY_TARGET = 24, 44
 TARGETS, PRIMARY = "a, button, summary, input, select, textarea", ".button.is-primary:not(.is-small)"
 # the same beneath the card in every state of the session: looked at once, when it is connected
 BENEATH = "[id$=-latest]"
+# between them they hold everything that only a phone or only a desktop shows
+WEARS_ALL = ("home_connected", "link_waiting_for_scan", "messages", "message_sent", "activity", "account")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,13 @@ def test_nothing_is_wrong_with(view, gallery, tour):
     assert too_small(page, PRIMARY, PRIMARY_TARGET) == []
     is_repeated = view.startswith("home_") and view != "home_connected"
     assert everywhere(page, except_for=BENEATH if is_repeated else "") == []
+    tour.judge()
+
+
+@pytest.mark.parametrize("view", WEARS_ALL)
+def test_nothing_is_wrong_in_the_other_theme_either(view, gallery, tour):
+    tour.page.goto(gallery.prepare(view))
+    assert everywhere(tour.page, screens=OTHER_WAY_ROUND) == []
     tour.judge()
 
 

@@ -11,22 +11,29 @@ from wa_admin.extensions import db
 from wa_admin.models import AuditEntry, Event, WhatsAppSession
 from wa_admin.services import audit
 
-WRITER = """
+RACE = """
 import json, sys
+from multiprocessing import get_context
 from wa_admin import create_app
 from wa_admin.refusal import Refusal
 from wa_admin.services import api_keys, outbox, sessions
-app = create_app()
-answers = []
-with app.app_context():
-    print("ready", flush=True)
-    sys.stdin.readline()
-    for number in range(int(sys.argv[2])):
-        try:
-            answers.append({ACT})
-        except Refusal as refusal:
-            answers.append(refusal.code)
-print(json.dumps(answers))
+
+def write(writer):
+    app = create_app()
+    answers = []
+    with app.app_context():
+        all_ready.wait(60)
+        for number in range(times):
+            try:
+                answers.append({ACT})
+            except Refusal as refusal:
+                answers.append(refusal.code)
+    return answers
+
+writers, times = map(int, sys.argv[1:])
+all_ready = get_context("fork").Barrier(writers)
+with get_context("fork").Pool(writers) as pool:
+    print(json.dumps(pool.map(write, range(writers), chunksize=1)))
 """
 
 
@@ -36,29 +43,19 @@ def race(app, data_dir, make_app):
 
     def run(act: str, writers: int = 2, times: int = 1, **environ: str) -> list[list]:
         settings = os.environ | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", **environ}
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", WRITER.replace("{ACT}", act), str(number), str(times)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=settings,
-            )
-            for number in range(writers)
-        ]
-        for process in processes:
-            assert process.stdout.readline().strip() == "ready"
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        return [json.loads(process.communicate(timeout=100)[0].splitlines()[-1]) for process in processes]
+        command = [sys.executable, "-c", RACE.replace("{ACT}", act), str(writers), str(times)]
+        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stderr
+        answers = json.loads(done.stdout)
+        assert [len(some) for some in answers] == [times] * writers
+        return answers
 
     return run
 
 
 @pytest.mark.parametrize("limit", [1, 5])
 def test_creates_at_once_never_pass_the_limit(race, limit):
-    act = "sessions.create(1, f'Line {sys.argv[1]}-{number}', actor='cli').name"
+    act = "sessions.create(1, f'Line {writer}-{number}', actor='cli').name"
     answers = race(act, writers=4, times=5, WA_MAX_SESSIONS=str(limit))
     assert sum(answer == "session_limit" for some in answers for answer in some) == 20 - limit
     assert WhatsAppSession.count(1) == limit
@@ -73,7 +70,7 @@ def test_the_same_name_at_once_has_one_winner(race):
 def test_toggling_the_default_leaves_exactly_one(race, make_session):
     one, two = make_session(), make_session("Other")
     act = f"sessions.make_default(1, ({one.id}, {two.id})[number % 2], actor='cli').is_default"
-    answers = race(act, times=500)
+    answers = race(act, times=200)
     assert {answer for some in answers for answer in some} <= {True, "changed_meanwhile"}
     assert db.session.query(WhatsAppSession).filter_by(is_default=True).count() == 1
 
@@ -92,6 +89,6 @@ def test_counters_lose_no_update(race, connected):
 
 
 def test_acts_at_once_are_one_chain(race):
-    race("api_keys.issue(1, f'{sys.argv[1]}-{number}', actor='cli') and 1", writers=4, times=10)
+    race("api_keys.issue(1, f'{writer}-{number}', actor='cli') and 1", writers=4, times=10)
     assert db.session.query(AuditEntry).filter_by(action="key_added").count() == 40
     assert audit.verify().broken_id is None
