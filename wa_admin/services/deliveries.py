@@ -11,12 +11,17 @@ per message, and then even an uncertain attempt can be made again: the same refe
 
 from __future__ import annotations
 
+import logging
 import random
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import cast
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Table, and_, func, insert, literal, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock, drivers
 from ..drivers.contract import (
@@ -28,7 +33,7 @@ from ..drivers.contract import (
     RateLimited,
     Unreachable,
 )
-from ..extensions import db, writing
+from ..extensions import db, will_pass, writing
 from ..models import (
     Attachment,
     Delivery,
@@ -38,6 +43,7 @@ from ..models import (
     Outcome,
     WhatsAppSession,
 )
+from ..models.types import UtcDateTime
 from . import crash_points, due, gateways, progress
 
 ATTEMPTS = 8
@@ -46,6 +52,13 @@ TRY_FOR = timedelta(hours=24)
 LEASE = timedelta(seconds=90)  # longer than any call to a gateway may take
 OFFLINE_RETRY = timedelta(seconds=15)  # unless it comes back sooner: then `progress.release` lets it go
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
+RECORD_FOR_SECONDS = 20.0
+
+_MESSAGE, _SESSION, _DELIVERY = (
+    cast(Table, model.__table__) for model in (Message, WhatsAppSession, Delivery)
+)
+
+_log = logging.getLogger(__name__)
 
 
 def drain(stop: Callable[[], bool] = lambda: False) -> int:
@@ -66,31 +79,44 @@ def drain(stop: Callable[[], bool] = lambda: False) -> int:
 
 def deliver_next(session_id: int) -> bool:
     """Claim the session's next due message and hand it over; False when there was none to claim."""
+    claims = claim([session_id])
+    for one in claims:
+        deliver(one)
+    return bool(claims)
+
+
+def claim(session_ids: Collection[int]) -> list[Claim]:
+    """For each of these sessions the message that is due the longest, per recipient the oldest, unless its
+    state or pace holds it back. The attempts are committed here, for all of them at once."""
     crash_points.reach("before_claim")
-    claim = _claim(session_id)
-    if claim is None:
-        return False
+    with writing(alone=False):
+        now = due.moment()  # not before we have the lock: a message may expire while we wait for it
+        claims = _started(_taken(session_ids, now), now)
     crash_points.reach("after_claim")
+    return claims
+
+
+def deliver(claim: Claim) -> None:
+    """Hand over what was claimed, and record how that went."""
     try:
         provider_id = _hand_over(claim)
     except GatewayError as error:
         crash_points.reach("before_result")
-        _record_failure(claim, error, clock.now())
+        _surely(partial(_record_failure, claim, error))
     except Exception:
         with writing():  # a fault of ours: others must not wait for this message
-            if message := _claimed(claim, clock.now()):
+            if message := _claimed(claim):
                 _take_up(message, clock.now())
         raise
     else:
         crash_points.reach("before_result")
-        _record_sent(claim, provider_id, clock.now())
-    return True
+        _surely(partial(_record_sent, claim, provider_id))
 
 
 def settle_leases() -> int:
     """Take up what a crash left in the middle; how many there were."""
-    now = clock.now()
     with writing():
+        now = due.moment()
         query = select(Message).where(Message.status == MessageStatus.SENDING, Message.lease_until < now)
         left = list(db.session.scalars(query))
         for message in left:
@@ -159,46 +185,68 @@ class Claim:
     reference: str
 
 
-def _claim(session_id: int) -> Claim | None:
-    """The message that is due the longest, per recipient the oldest; its attempt is committed here."""
-    with writing():
-        now = clock.now()  # not before we have the lock: the message may expire while we wait for it
-        wa_session = db.session.scalar(
-            select(WhatsAppSession).where(WhatsAppSession.id == session_id, due.is_able(), due.is_paced(now))
+def _taken(session_ids: Collection[int], now: datetime) -> list[int]:
+    """The messages that are being sent from now on. Who else claims gets others, or none."""
+    next_one = (
+        select(Message.id)
+        .where(Message.session_id == WhatsAppSession.id, due.may_leave(now), Message.next_at <= now)
+        .order_by(Message.next_at, Message.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    able = select(next_one).where(WhatsAppSession.id.in_(session_ids), due.is_able(), due.is_paced(now))
+    # once more, for a row that somebody changed while we came to its lock
+    found = select(_MESSAGE.c.id, _MESSAGE.c.session_id).where(
+        _MESSAGE.c.id.in_(able), _MESSAGE.c.status == MessageStatus.QUEUED
+    )
+    turn = update(_SESSION).where(due.is_paced(now)).values(next_send_at=now + due.pace())
+    sending = update(_MESSAGE).values(
+        status=MessageStatus.SENDING,
+        status_at=now,
+        lease_until=now + LEASE,
+        attempts=_MESSAGE.c.attempts + 1,
+        rev=_MESSAGE.c.rev + 1,
+    )
+    connection = db.session.connection()
+    if connection.dialect.name == "sqlite":  # which has one writer at a time
+        rows = connection.execute(found).all()
+        connection.execute(turn.where(_SESSION.c.id.in_([row.session_id for row in rows])))
+        taken = sending.where(_MESSAGE.c.id.in_([row.id for row in rows]))
+    else:
+        ours = found.with_for_update(skip_locked=True).cte("ours")
+        turns = turn.where(_SESSION.c.id.in_(select(ours.c.session_id))).returning(_SESSION.c.id).cte("turns")
+        taken = sending.where(_MESSAGE.c.id == ours.c.id, ours.c.session_id == turns.c.id)
+    return list(connection.scalars(taken.returning(_MESSAGE.c.id)))
+
+
+def _started(message_ids: list[int], now: datetime) -> list[Claim]:
+    """An attempt on record for each."""
+    if not message_ids:
+        return []
+    earlier = select(func.count()).where(_DELIVERY.c.message_id == _MESSAGE.c.id).scalar_subquery()
+    attempts = select(_MESSAGE.c.id, earlier + 1, literal(now, UtcDateTime)).where(
+        _MESSAGE.c.id.in_(message_ids)
+    )
+    connection = db.session.connection()
+    connection.execute(insert(_DELIVERY).from_select(["message_id", "attempt", "started_at"], attempts))
+    query = (
+        select(
+            _MESSAGE.c.id.label("message_id"),
+            func.max(_DELIVERY.c.id).label("delivery_id"),
+            _MESSAGE.c.session_id,
+            _SESSION.c.gateway_id,
+            _SESSION.c.instance,
+            _MESSAGE.c.recipient.label("to"),
+            _MESSAGE.c.body,
+            _MESSAGE.c.attachment_id,
+            _MESSAGE.c.reference,
         )
-        if wa_session is None:
-            return None
-        message = db.session.scalar(
-            select(Message)
-            .where(Message.session_id == session_id, due.may_leave(now), Message.next_at <= now)
-            .order_by(Message.next_at, Message.id)
-            .limit(1)
-        )
-        if message is None:
-            return None
-        message.attempts += 1
-        message.lease_until = now + LEASE
-        progress.move(message, MessageStatus.SENDING, now)
-        number = db.session.query(Delivery).filter_by(message_id=message.id).count() + 1
-        delivery = Delivery(message_id=message.id, attempt=number, started_at=now)
-        db.session.add(delivery)
-        db.session.execute(
-            update(WhatsAppSession)
-            .where(WhatsAppSession.id == session_id)
-            .values(next_send_at=now + due.pace())
-        )
-        db.session.flush()
-        return Claim(
-            message_id=message.id,
-            delivery_id=delivery.id,
-            session_id=session_id,
-            gateway_id=wa_session.gateway_id,
-            instance=wa_session.instance,
-            to=message.recipient,
-            body=message.body,
-            attachment_id=message.attachment_id,
-            reference=message.reference,
-        )
+        .join(_SESSION, _SESSION.c.id == _MESSAGE.c.session_id)
+        .join(_DELIVERY, _DELIVERY.c.message_id == _MESSAGE.c.id)
+        .where(_MESSAGE.c.id.in_(message_ids))
+        .group_by(_MESSAGE.c.id, _SESSION.c.id)
+    )
+    return [Claim(**row) for row in connection.execute(query).mappings()]
 
 
 def _hand_over(claim: Claim) -> str:
@@ -213,9 +261,22 @@ def _hand_over(claim: Claim) -> str:
     return driver.send_media(claim.instance, claim.to, claim.body, attached, claim.reference)
 
 
+def _surely(record: Callable[[datetime], None]) -> None:
+    """The gateway has answered: a database that is busy or away for a moment must not make that a doubt."""
+    ends = time.monotonic() + RECORD_FOR_SECONDS
+    while True:
+        try:
+            return record(clock.now())
+        except SQLAlchemyError as error:
+            if not will_pass(error) or time.monotonic() > ends:
+                raise
+            _log.warning("an answer could not be recorded yet: %s", type(error).__name__)
+            time.sleep(1)
+
+
 def _record_sent(claim: Claim, provider_id: str, now: datetime) -> None:
-    with writing():
-        message = _claimed(claim, now)
+    with writing(session_id=claim.session_id):
+        message = _claimed(claim)
         if message is None:
             return
         _close(claim, Outcome.SENT, None, now)
@@ -227,10 +288,10 @@ def _record_sent(claim: Claim, provider_id: str, now: datetime) -> None:
 
 def _record_failure(claim: Claim, error: GatewayError, now: datetime) -> None:
     """Each kind of failure has its place: see the table in the README."""
-    with writing():
-        if isinstance(error, Unreachable | BadKey):
-            gateways.failed(claim.gateway_id, error, now)
-        message = _claimed(claim, now)
+    if isinstance(error, Unreachable | BadKey):
+        gateways.failed(claim.gateway_id, error, now)
+    with writing(session_id=claim.session_id):
+        message = _claimed(claim)
         if message is None:
             return
         message.error_code, message.error_detail = error.code, error.detail or None
@@ -295,7 +356,7 @@ def _is_asked_again(message: Message) -> bool:
     return db.session.scalar(since.limit(1)) is not None
 
 
-def _claimed(claim: Claim, now: datetime) -> Message | None:
+def _claimed(claim: Claim) -> Message | None:
     """The message of this claim, unless its lease ran out and somebody else has settled it."""
     message = db.session.get(Message, claim.message_id)
     if message is None or message.status != MessageStatus.SENDING:

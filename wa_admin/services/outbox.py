@@ -11,10 +11,12 @@ import hashlib
 import json
 import time
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -92,34 +94,53 @@ def send(
     _check_key(key)
     now = clock.now()
     valid_until = _valid_until(valid_for_seconds, now)
-    fingerprint = _fingerprint(session_name, recipient.address, text, attached) if key else None
-    with writing():
+    accept = partial(
+        _accept,
+        workspace_id,
+        session_name,
+        attached,
+        typed=to.strip(),
+        recipient=recipient.address,
+        body=text,
+        source=source[:80],
+        idempotency_key=key,
+        fingerprint=_fingerprint(session_name, recipient.address, text, attached) if key else None,
+        next_at=now,
+        valid_until=valid_until,
+        queued_at=now,
+        created_at=now,
+        status_at=now,
+    )
+    try:
+        return accept()
+    except IntegrityError:
+        if not key:
+            raise
+        return accept()  # somebody stored the same key a moment ago: theirs is found now
+
+
+def _accept(
+    workspace_id: int, session_name: str | int | None, attached: NewAttachment | None, **values: Any
+) -> Message:
+    """The message, or the one that came with the same key before; what decides is a unique index."""
+    with writing(alone=False):
+        key: str | None = values["idempotency_key"]
         if key and (earlier := _by_key(workspace_id, key)) is not None:
-            if earlier.fingerprint != fingerprint or not scope.holds(earlier.session_id):
+            if earlier.fingerprint != values["fingerprint"] or not scope.holds(earlier.session_id):
                 raise KeyReused
             return earlier
-        wa_session = roster.to_send_from(workspace_id, session_name, recipient.address)
+        wa_session = roster.to_send_from(workspace_id, session_name, values["recipient"])
         message = _stored(
             wa_session,
-            Attachment(**attached.columns(), created_at=now) if attached else None,
+            Attachment(**attached.columns(), created_at=values["created_at"]) if attached else None,
             workspace_id=workspace_id,
             session_name=wa_session.name,
-            typed=to.strip(),
-            recipient=recipient.address,
-            body=text,
-            source=source[:80],
-            idempotency_key=key,
-            fingerprint=fingerprint,
             status=MessageStatus.QUEUED,
-            next_at=now,
-            valid_until=valid_until,
             reference=new_token(),
-            queued_at=now,
-            created_at=now,
-            status_at=now,
+            **values,
         )
         progress.count_waiting(wa_session.id, +1)
-        last_lines.sent(message, now)
+        last_lines.sent(message, values["created_at"])
     return message
 
 
