@@ -56,7 +56,7 @@ def seen():
 
 def unread():
     db.session.rollback()
-    return db.session.query(HookCall).filter(HookCall.sealed_body.is_not(None)).all()
+    return db.session.query(HookCall).filter(HookCall.sealed_body.is_not(None)).order_by(HookCall.id).all()
 
 
 def leases_run_out():
