@@ -220,6 +220,22 @@ def test_a_storm_of_sessions_is_one_problem_of_their_gateway(receiver, channel, 
 # --- once ----------------------------------------------------------------------------------------
 
 
+def test_a_silent_storm_is_told_once_as_one_of_their_gateway(receiver, channel, make_session):
+    several = [make_session(name) for name in ("One", "Two", "Three", "Four")]
+    for one in several[:3]:
+        move(one, Status.CONNECTED, Reason.SILENT)
+    look_and_tell()
+    look_and_tell(clock.now() + timedelta(minutes=6))
+    for one in several[:3]:
+        come_back(one)
+    look_and_tell(clock.now() + timedelta(minutes=7))
+    assert titles(receiver) == [
+        "wa-admin: Gateway bundled: nothing comes through from many sessions",
+        "wa-admin: Gateway bundled works again",
+    ]
+    assert "with its events" in receiver.bodies[0]["message"]
+
+
 def test_two_schedulers_at_once_tell_once(app, receiver, channel, connected):
     lose(connected)
     go = threading.Barrier(2)

@@ -212,6 +212,32 @@ def test_silence_is_shown_and_answered_with_one_restart(stub, make_session):
     assert stub.routes_asked().count("POST /instance/restart/support_line") == 1
 
 
+def test_a_silent_storm_is_not_answered_with_restarts(stub, make_session):
+    several = [make_session(f"Line {number}", connected_at=ago(hours=3)) for number in range(3)]
+    watch.reconcile()
+    assert {one.look for one in several} == {Look.SILENT} and lines("restarted_for_silence") == 0
+    assert not [route for route in stub.routes_asked() if "/restart/" in route]
+
+
+def test_what_nobody_could_hear_while_we_were_stopped_is_no_silence(stub, make_session):
+    wa_session = make_session(connected_at=ago(hours=9))
+    with writing():
+        wa_session.gateway.checked_at = ago(hours=3)
+    watch.reconcile()
+    watch.look_for_silence(clock.now() + timedelta(minutes=119))
+    assert wa_session.look == Look.CONNECTED
+    watch.look_for_silence(clock.now() + timedelta(minutes=121))
+    assert wa_session.look == Look.SILENT
+
+
+def test_a_short_stop_takes_nothing_from_the_silence(stub, make_session):
+    wa_session = make_session(connected_at=ago(hours=3))
+    with writing():
+        wa_session.gateway.checked_at = ago(minutes=9)
+    watch.reconcile()
+    assert wa_session.look == Look.SILENT
+
+
 def test_messages_that_nobody_confirms_are_silence_too(stub, make_session, make_message):
     wa_session = make_session(connected_at=ago(hours=1))
     make_message(wa_session, status=MessageStatus.SENT, sent_at=ago(minutes=11))

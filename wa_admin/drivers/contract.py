@@ -297,6 +297,10 @@ class Driver(ABC):
     codes: ClassVar[int | None] = None
     # whether `send_media` too drops a reference that it has seen; where it has `ids_in_advance`
     files_in_advance: ClassVar[bool] = False
+    # so long a start may go on at the gateway, and a second one meanwhile would do harm; 0 where it would not
+    starts_for_seconds: ClassVar[float] = 0.0
+    # so long it may be "connecting" by itself between "connected" and "connected", which nobody need know of
+    reopens_within_seconds: ClassVar[float] = 0.0
     # keys that stand in the gateway's own examples, or that it uses when none is set
     weak_keys: ClassVar[frozenset[str]] = frozenset()
 

@@ -61,6 +61,7 @@ class WaGateway(Driver):
     weak_keys = frozenset({"", "secret"})  # its default, which lets everybody in, and that of its README
     read_seconds: ClassVar[float] = 10.0
     start_seconds: ClassVar[float] = 30.0  # it answers with a code or a connection, without either never
+    starts_for_seconds = 40.0  # two starts at once open two sockets for one name
     send_seconds: ClassVar[float] = 35.0  # up to 5 s of typing come first
     # when it has started it loads its sessions one by one, and knows none of those to come
     settling_seconds: ClassVar[float] = 2.0

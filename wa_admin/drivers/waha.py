@@ -67,6 +67,7 @@ class Waha(Driver):
     hook_events = frozenset({"session.status", "message", "message.ack", "message.ack.group"})
     tells_codes = False
     codes = CODES
+    reopens_within_seconds = 60.0  # NOWEB drops and reopens its link every half hour: WAHA #756, #2073
     # examples of its documentation
     weak_keys: ClassVar[frozenset[str]] = frozenset(
         {"yoursecretkey", "admin", "666", "0" * 32, "4" * 32, "my-secret-key", "super-secret"}

@@ -68,6 +68,7 @@ class Wwebjs(Driver):
     weak_keys = frozenset({"", "SET_YOUR_API_KEY_HERE"})  # without a key it is open; its .env.example
     read_seconds: ClassVar[float] = 15.0  # a status takes up to 10 s
     start_seconds: ClassVar[float] = 95.0
+    starts_for_seconds = 2 * LAUNCH.total_seconds()  # a second start opens a second Chrome on the same login
     stop_seconds: ClassVar[float] = 45.0
     pair_seconds: ClassVar[float] = 30.0
     send_seconds: ClassVar[float] = 35.0

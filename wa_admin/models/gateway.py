@@ -29,6 +29,8 @@ class Gateway(Base):
     capabilities: Mapped[str] = mapped_column(String(500), default="")
     created_at: Mapped[Moment]
     checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # since when we hear from it without a long gap: what came to nobody before proves no silence
+    listening_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     hook_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a webhook of it came last
     latency_ms: Mapped[int | None]
     version: Mapped[str | None] = mapped_column(String(60))

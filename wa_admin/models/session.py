@@ -160,6 +160,7 @@ class WhatsAppSession(Base):
     connected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     away_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not connected since then
     silent_restart_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    starting_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # a lease: see services.starts
 
     # the code that waits for the phone: secrets, encrypted, gone after success or expiry
     sealed_qr: Mapped[str | None] = mapped_column(Text)

@@ -34,7 +34,7 @@ from ..models import (
 )
 from ..models.session import ENGINE_CRASHED, LOOK_OF_REASON
 from ..vocabulary import LOOKS, WEBHOOK_NEXT, WEBHOOKS_OFF
-from .outages import STORM
+from .outages import SILENT_STORM, STORM
 
 SHOWN_NAMES = 5
 
@@ -78,6 +78,8 @@ def summary(outage: Outage) -> str:
     name = db.session.get_one(Gateway, outage.gateway_id).name
     if outage.reason == STORM:
         return _("Gateway %(name)s: many sessions were lost at once", name=name)
+    if outage.reason == SILENT_STORM:
+        return _("Gateway %(name)s: nothing comes through from many sessions", name=name)
     return f"{_('Gateway %(name)s', name=name)}: {words.error_words(outage.reason)[0]}"
 
 
@@ -122,6 +124,9 @@ def _of_gateway(outage: Outage) -> Text:
     if outage.reason == STORM:
         what = _("The gateway answers, but many of its sessions were lost at once.")
         step = _("Look at the gateway first, then at the sessions one by one.")
+    elif outage.reason == SILENT_STORM:
+        what = _("The gateway calls its sessions connected, but nothing comes through from many of them.")
+        step = _("Look whether the gateway can reach wa-admin with its events: Settings, Gateways says so.")
     else:
         what, step = words.error_words(outage.reason)
     sessions = ngettext("%(num)s session depends on it", "%(num)s sessions depend on it", len(held))

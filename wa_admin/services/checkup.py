@@ -194,7 +194,8 @@ def _known_state(wa_session: WhatsAppSession, told: Mapping[str, State], now: da
 
 def _is_fresh(wa_session: WhatsAppSession, now: datetime) -> bool:
     heard_at = wa_session.last_event_at
-    is_well = wa_session.status == Status.CONNECTED and wa_session.reason is None
+    is_steady = wa_session.reason is None and wa_session.away_since is None
+    is_well = wa_session.status == Status.CONNECTED and is_steady
     return is_well and heard_at is not None and now - heard_at < FRESH
 
 

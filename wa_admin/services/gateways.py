@@ -26,6 +26,7 @@ from . import status, timeline
 BUNDLED, OF_URLS = "bundled", "webhook"
 URLS = ("create", "connect", "status", "disconnect", "send")  # of a gateway that is nothing else
 HOOK_AGE_STEP = timedelta(seconds=5)
+LONG_GAP = timedelta(minutes=10)  # nobody looked for so long: a stop of ours, or one of the gateway
 
 # anybody can knock with a wrong secret: that costs one small query
 _HOOK_SECRETS = Prepared(
@@ -256,6 +257,8 @@ def answered(
         values["capabilities"] = ",".join(sorted(offers))
     with writing():
         gateway = db.session.get_one(Gateway, gateway_id)
+        if gateway.checked_at is not None and now - gateway.checked_at > LONG_GAP:
+            values["listening_since"] = now
         if gateway.is_failing:
             _tell(
                 gateway,

@@ -29,7 +29,7 @@ from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
-from . import audit, gateways, roster, session_fields, status, timeline
+from . import audit, gateways, roster, session_fields, starts, status, timeline
 
 PATIENCE_SECONDS = 10.0  # of somebody who pressed a button
 LINK_SECONDS = 30.0  # a gateway that tells no codes by itself has to come up with the first one
@@ -106,12 +106,12 @@ def link(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     with asking(wa_session, _patience(wa_session)) as driver:
         _make_known(wa_session, driver)
         try:
-            answer = driver.connect(wa_session.instance)
+            answer = starts.connect(driver, wa_session)
         except InstanceNotFound:
             if wa_session.sealed_token is None:
                 raise
             _create(wa_session, driver)  # it has forgotten what it had made
-            answer = driver.connect(wa_session.instance)
+            answer = starts.connect(driver, wa_session)
     return _take(wa_session, answer)
 
 
@@ -122,7 +122,7 @@ def pairing_code(workspace_id: int, id: int, phone_number: str, *, actor: str) -
     with asking(wa_session) as driver:
         _make_known(wa_session, driver)
     with asking(wa_session, max(PAIRING_SECONDS, _patience(wa_session))) as driver:
-        answer = driver.pair(wa_session.instance, number)
+        answer = starts.pair(driver, wa_session, number)
     return _take(wa_session, answer)
 
 
@@ -176,7 +176,7 @@ def connect(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
         timeline.record(current, "connect_asked", workspace_id=workspace_id, actor=actor)
         status.move(current, Status.CONNECTING, None, actor=actor, now=clock.now())
     with asking(wa_session, _patience(wa_session)) as driver:
-        answer = driver.connect(wa_session.instance)
+        answer = starts.connect(driver, wa_session)
     return _take(wa_session, answer)
 
 
@@ -195,7 +195,7 @@ def restart(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     """Drop the connection and build it anew; the login stays. Raises SessionNotFound, GatewayRefused."""
     wa_session = roster.find(workspace_id, id)
     with asking(wa_session) as driver:
-        driver.restart(wa_session.instance)
+        starts.restart(driver, wa_session)
     with writing():
         timeline.record(wa_session, "restarted", workspace_id=workspace_id, actor=actor)
     return wa_session

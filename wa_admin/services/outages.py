@@ -33,6 +33,7 @@ from ..models import (
 
 UNREACHABLE = Reason.GATEWAY_UNREACHABLE
 STORM = "storm"  # the reason of a gateway that answers, but lost most of its sessions at once
+SILENT_STORM = "silent_storm"  # likewise, but they are connected and nothing comes through
 STORM_SESSIONS = 3
 STORM_SETTLES = timedelta(seconds=10)  # its sessions do not all go in the same second
 
@@ -74,6 +75,11 @@ def open_ones(workspace_id: int) -> list[Outage]:
     return list(db.session.scalars(query))
 
 
+def is_storm(count: int, of: int) -> bool:
+    """Whether so many sessions in trouble, of all that a gateway has, are one problem: the gateway's."""
+    return count >= max(STORM_SESSIONS, math.ceil(of / 2))
+
+
 def _gateways_told_of() -> set[tuple[int, int | None]]:
     """(workspace, gateway): an outage of a gateway stands for those of its sessions."""
     query = select(Outage.workspace_id, Outage.gateway_id)
@@ -106,9 +112,9 @@ def _sessions_in_doubt() -> list[WhatsAppSession]:
 def _trouble(wa_session: WhatsAppSession, now: datetime) -> Trouble | None:
     reason = wa_session.reason
     if wa_session.status == Status.CONNECTED and reason == Reason.SILENT:
-        restarted = wa_session.silent_restart_at
-        is_hopeless = restarted is not None and now - restarted >= _grace()
-        return Trouble(wa_session, reason, restarted or now) if is_hopeless else None
+        since = _silent_since(wa_session)
+        tried = max(filter(None, (since, wa_session.silent_restart_at)), default=now)
+        return Trouble(wa_session, reason, since or tried) if now - tried >= _grace() else None
     if reason in NOBODY_IS_TOLD or (reason == Reason.GATEWAY_UNREACHABLE and wa_session.gateway.is_failing):
         return None
     if reason in NEEDS_A_PERSON and wa_session.status == Status.DISCONNECTED:
@@ -118,6 +124,11 @@ def _trouble(wa_session: WhatsAppSession, now: datetime) -> Trouble | None:
     away = wa_session.away_since or wa_session.status_at
     is_hopeless = now - away >= _grace_of_session() and now - _gateway_back(wa_session) >= _grace_of_session()
     return Trouble(wa_session, reason or Reason.NETWORK, away) if is_hopeless else None
+
+
+def _silent_since(wa_session: WhatsAppSession) -> datetime | None:
+    query = select(func.max(Event.at)).filter_by(session_id=wa_session.id, kind="status")
+    return db.session.scalar(query.where(Event.reason == Reason.SILENT))
 
 
 def _somebody_links(wa_session: WhatsAppSession) -> bool:
@@ -171,9 +182,10 @@ def _open_for_sessions(workspace_id: int, gateway_id: int, troubles: list[Troubl
     if len(there) >= STORM_SESSIONS:  # wait until it is clear how many there are
         if not any(now - trouble.since >= STORM_SETTLES for trouble in new):
             return
-        if len(new) >= max(STORM_SESSIONS, math.ceil(len(there) / 2)):
+        if is_storm(len(new), len(there)):
             began = min(trouble.since for trouble in new)
-            _open(workspace_id, STORM, began, now, gateway=gateway_id)
+            is_silent = all(trouble.reason == Reason.SILENT for trouble in new)
+            _open(workspace_id, SILENT_STORM if is_silent else STORM, began, now, gateway=gateway_id)
             return
     for trouble in new:
         _open(workspace_id, trouble.reason, trouble.since, now, session=trouble.wa_session.id)
@@ -235,7 +247,7 @@ def _is_over(outage: Outage, now: datetime) -> bool:
     gateway = db.session.get_one(Gateway, outage.gateway_id)
     if gateway.is_failing:
         return False
-    if outage.reason != STORM:
+    if outage.reason not in (STORM, SILENT_STORM):
         return True
     own = {one.session_id for one in open_ones(outage.workspace_id)}
     held = [one for one in _sessions_in_doubt() if one.gateway_id == gateway.id and one.id not in own]

@@ -6,10 +6,11 @@ All of it runs inside the caller's transaction.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import update
 
+from .. import drivers
 from ..app import vault
 from ..drivers.contract import Code, State
 from ..extensions import db
@@ -48,7 +49,7 @@ def move(
         wa_session.away_since = None
         progress.release(wa_session.id, now)
     elif not was_away and not wa_session.is_connected:
-        wa_session.away_since = now
+        wa_session.away_since = wa_session.away_since or now
     timeline.record(
         wa_session,
         "status",
@@ -69,10 +70,15 @@ def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetim
     status = Status(state.status)
     reason = Reason(state.reason) if state.reason else None
     if status == Status.CONNECTED:
+        if wa_session.is_connected:
+            wa_session.away_since = None
         _linked(wa_session, state, actor=actor, now=now)
     elif status == Status.CONNECTING and wa_session.status == Status.QR_PENDING and reason is None:
         if _has_live_code(wa_session, now) and not wa_session.is_scanned:
             return  # gateways call a session that shows its code "connecting" as well
+    elif status == Status.CONNECTING and reason is None and _reopens(wa_session, now):
+        wa_session.away_since = wa_session.away_since or now
+        return
     elif status == Status.QR_PENDING and wa_session.linked_at is not None:
         status, reason = Status.DISCONNECTED, Reason.LOGGED_OUT  # a login that is there shows no codes
     elif status == Status.QR_PENDING and wa_session.status == Status.DISCONNECTED:
@@ -189,6 +195,12 @@ def _keep_passkey_code(wa_session: WhatsAppSession, state: State, before: str) -
         wa_session.sealed_passkey_code = sealed if state.word == before else None
     elif sealed is None or vault().open(sealed) != state.passkey_code:
         wa_session.sealed_passkey_code = vault().seal(state.passkey_code)
+
+
+def _reopens(wa_session: WhatsAppSession, now: datetime) -> bool:
+    """Whether it still may come back by itself, as this kind of gateway does again and again."""
+    lasts = timedelta(seconds=drivers.DRIVERS[wa_session.gateway.kind].reopens_within_seconds)
+    return wa_session.is_connected and now - (wa_session.away_since or now) < lasts
 
 
 def _has_live_code(wa_session: WhatsAppSession, now: datetime) -> bool:

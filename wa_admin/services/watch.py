@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -29,7 +30,7 @@ from ..drivers.contract import (
 from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
-from . import checkup, gateways, status, timeline
+from . import checkup, gateways, outages, starts, status, timeline
 
 _log = logging.getLogger(__name__)
 
@@ -119,11 +120,15 @@ def poll_link(wa_session: WhatsAppSession) -> bool:
 def look_for_silence(now: datetime) -> None:
     """Say of the sessions where nothing comes through that they are silent."""
     query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
-    for wa_session in db.session.scalars(query).all():
-        silent = _is_silent(wa_session, now)
-        if silent and wa_session.reason is None:
-            _fall_silent(wa_session, now)
-        elif not silent and wa_session.reason == Reason.SILENT:
+    connected = list(db.session.scalars(query))
+    silent = [one for one in connected if _is_silent(one, now)]
+    are_silent, there = (Counter(one.gateway_id for one in some) for some in (silent, connected))
+    for wa_session in connected:
+        gateway_id = wa_session.gateway_id
+        if wa_session in silent and wa_session.reason is None:
+            is_storm = outages.is_storm(are_silent[gateway_id], there[gateway_id])
+            _fall_silent(wa_session, now, may_restart=not is_storm)
+        elif wa_session not in silent and wa_session.reason == Reason.SILENT:
             with writing():
                 current = db.session.get_one(WhatsAppSession, wa_session.id)
                 status.move(current, Status.CONNECTED, None, actor="check", now=now)
@@ -173,8 +178,8 @@ def _stale_after() -> timedelta:
 
 
 def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
-    proofs = [at for at in (wa_session.last_proof_at, wa_session.connected_at) if at is not None]
-    last = max(proofs, default=wa_session.status_at)
+    known = (wa_session.last_proof_at, wa_session.connected_at, wa_session.gateway.listening_since)
+    last = max((at for at in known if at is not None), default=wa_session.status_at)
     if now - last > timedelta(seconds=settings().silent_after_seconds):
         return True
     if "receipts" not in wa_session.gateway.capabilities.split(","):
@@ -189,11 +194,14 @@ def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
     return oldest is not None and now - oldest > UNACKNOWLEDGED_FOR_LONG
 
 
-def _fall_silent(wa_session: WhatsAppSession, now: datetime) -> None:
-    """Say so, and restart it once; a second silence without a proof in between is for a person."""
+def _fall_silent(wa_session: WhatsAppSession, now: datetime, may_restart: bool) -> None:
+    """Say so, and restart it once; a second silence without a proof in between is for a person.
+
+    When most sessions of a gateway are silent the fault is not theirs: restarts would only cut them off.
+    """
     restarted = wa_session.silent_restart_at
     proof = wa_session.last_proof_at
-    restart = restarted is None or (proof is not None and proof > restarted)
+    restart = may_restart and (restarted is None or (proof is not None and proof > restarted))
     with writing():
         current = db.session.get_one(WhatsAppSession, wa_session.id)
         status.move(current, Status.CONNECTED, Reason.SILENT, actor="check", now=now)
@@ -205,7 +213,7 @@ def _fall_silent(wa_session: WhatsAppSession, now: datetime) -> None:
     driver = gateways.driver(wa_session.gateway)
     if restart and "restart" in driver.capabilities:
         try:
-            driver.restart(wa_session.instance)
+            starts.restart(driver, wa_session)
         except GatewayError as error:
             _note_failure(wa_session, error)
 
@@ -239,7 +247,7 @@ def _claim_reconnect(wa_session: WhatsAppSession, now: datetime, jitter: Callabl
 def _reconnect(wa_session: WhatsAppSession) -> None:
     gateway = db.session.get_one(Gateway, wa_session.gateway_id)
     try:
-        answer = gateways.driver(gateway).connect(wa_session.instance)
+        answer = starts.connect(gateways.driver(gateway), wa_session)
     except GatewayError as error:
         _note_failure(wa_session, error)
         return
