@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wa_admin.extensions import db
+from wa_admin import clock
+from wa_admin.extensions import db, writing
+from wa_admin.models import HookCall
 from wa_admin.services import gateways, sessions
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "drivers"))
@@ -84,3 +86,14 @@ def test_a_session_moves(added, run):
 def test_an_unknown_gateway_is_answered_with_those_there_are(run):
     done = run("sessions", "add", "Line", "--gateway", "nope")
     assert "There is no gateway nope; there are: bundled." in done.output
+
+
+def test_events_that_nobody_could_read_are_listed_and_read_once_more(run, added):
+    came = clock.now()
+    with writing():
+        row = {"gateway_id": 1, "received_at": came, "next_at": came, "tries": 3, "sealed_body": "x"}
+        db.session.add(HookCall(**row, parked_at=came, error_code="KeyError"))
+    assert "bundled  1" in run("gateways", "events").output
+    assert "will be read" in run("gateways", "events", "--retry").output
+    assert db.session.query(HookCall).one().parked_at is None
+    assert "will be read" not in run("gateways", "events", "--retry").output

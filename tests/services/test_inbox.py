@@ -8,7 +8,7 @@ import pytest
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, HookCall, Reason, Status
-from wa_admin.services import gateways, inbox
+from wa_admin.services import gateways, health, inbox
 
 AT = "2026-11-21T02:06:17.499Z"
 
@@ -108,6 +108,9 @@ def test_after_three_tries_it_is_put_aside(poison):
     assert bad.parked_at is not None
     (parked,) = inbox.parked()
     assert (parked.gateway, parked.count) == ("bundled", 1)
+    check = next(one for one in health.look(1) if one.name == "Events put aside")
+    assert check.ok is False
+    assert check.sentence.startswith("1 could not be read") and "--retry" in check.next_step
 
 
 def test_one_that_ended_the_process_three_times_is_put_aside_too(connected):

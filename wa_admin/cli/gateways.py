@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from .terminal import ACTOR, as_json, confirm, in_workspace, print_json, read_stdin, table, workspace_id, yes
+from .terminal import (
+    ACTOR,
+    as_json,
+    confirm,
+    in_panel,
+    in_workspace,
+    print_json,
+    read_stdin,
+    table,
+    workspace_id,
+    yes,
+)
 
 if TYPE_CHECKING:
     from ..models import Gateway
@@ -115,6 +126,20 @@ def remove(gateway: str, move_to: str | None, yes: bool) -> None:
         click.echo(f"Moved {moved.wa_session.name}{left}")
     gateway_settings.remove(workspace_id(), found.id, actor=ACTOR)
     click.echo(f"{gateway} was removed.")
+
+
+@gateways.command()
+@click.option("--retry", is_flag=True, help="Have them read once more.")
+@in_panel
+def events(retry: bool) -> None:
+    """The events that gateways sent and nobody could read; the log says why."""
+    from .. import clock
+    from ..services import inbox
+
+    found = inbox.parked()
+    table(("GATEWAY", "EVENTS", "LAST CAME"), [(one.gateway, one.count, one.last_at) for one in found])
+    if retry and inbox.retry(clock.now()):
+        click.echo("They will be read within some seconds.")
 
 
 def _print_test(gateway: Gateway) -> bool:

@@ -22,8 +22,8 @@ from ..backups import record
 from ..extensions import db
 from ..models import Gateway, Lease, Message, WhatsAppSession
 from ..models.message import WAITING
-from . import gateways
-from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS
+from . import gateways, inbox
+from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS, scheduler_lease
 
 SLOW_DATABASE_MS = 250
 QUEUE_IS_STUCK_AFTER = timedelta(minutes=5)
@@ -52,6 +52,7 @@ def look(workspace_id: int, now: datetime | None = None) -> list[Check]:
         _outbox(workspace_id, sessions, now),
         *([_gateway(one, now, is_alone=len(found) == 1) for one in found] or [_gateway(None, now)]),
         _webhook(sessions, now),
+        *_unread({one.id for one in found}, now),
         _limit(len(sessions)),
         _disk(settings().data_dir),
         _backup(settings().data_dir, now),
@@ -165,6 +166,24 @@ def _webhook(sessions: list[WhatsAppSession], now: datetime) -> Check:
         step = _("Delivery ticks cannot arrive. Restart the session; that installs the webhook again.")
         return Check(name, False, _("A phone is linked, but no event has ever come."), step)
     return Check(name, True, _("The last one came %(ago)s.", ago=_ago(heard, now)))
+
+
+def _unread(gateway_ids: set[int], now: datetime) -> list[Check]:
+    """Only where there is something to tell: almost nobody ever needs it."""
+    parked = [one for one in inbox.parked() if one.gateway_id in gateway_ids]
+    if not parked:
+        return []
+    sentence = ngettext(
+        "%(num)s could not be read in three tries, and was put aside. It came %(ago)s.",
+        "%(num)s could not be read in three tries, and were put aside. The last one came %(ago)s.",
+        sum(one.count for one in parked),
+        ago=_ago(max(one.last_at for one in parked), now),
+    )
+    step = _(
+        "All others go on. The log says why; after an update of wa-admin, have them read once more with "
+        "“wa-admin gateways events --retry”. They are kept for 30 days."
+    )
+    return [Check(_("Events put aside"), False, sentence, step)]
 
 
 def _limit(count: int) -> Check:

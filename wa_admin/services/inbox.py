@@ -42,11 +42,12 @@ _UNREAD = and_(HookCall.sealed_body.is_not(None), HookCall.parked_at.is_(None))
 
 @dataclass(frozen=True)
 class Parked:
-    """So many webhooks of a gateway could not be read, the oldest of them since."""
+    """So many webhooks of a gateway could not be read, the last of which came at `last_at`."""
 
+    gateway_id: int
     gateway: str
     count: int
-    since: datetime
+    last_at: datetime
 
 
 def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
@@ -97,7 +98,7 @@ def read_left_over() -> None:
 def parked() -> list[Parked]:
     """What is put aside, by gateway."""
     query = (
-        select(Gateway.name, func.count(), func.min(HookCall.received_at))
+        select(Gateway.id, Gateway.name, func.count(), func.max(HookCall.received_at))
         .join(HookCall, HookCall.gateway_id == Gateway.id)
         .where(HookCall.parked_at.is_not(None))
         .group_by(Gateway.id, Gateway.name)
