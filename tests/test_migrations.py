@@ -1,7 +1,9 @@
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
+from wa_admin import schema
 from wa_admin.extensions import db
 from wa_admin.models.chat import SEARCH
 from wa_admin.models.types import PartialIndex
@@ -34,3 +36,18 @@ def test_indexes_of_some_rows_have_the_conditions_of_the_models(app):  # which A
     assert set(made) == set(wanted)
     if where == "sqlite_where":  # PostgreSQL keeps them in words of its own
         assert made == wanted
+
+
+def test_a_start_knows_the_newest_revision_without_alembic(app):
+    newest = ScriptDirectory(app.config["MIGRATIONS"]).get_current_head()
+    assert schema.newest() == schema.here() == newest
+    assert schema.is_current()
+
+
+def test_an_older_database_and_an_empty_one_are_not_current(app):
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert (schema.here(), schema.is_current()) == ("0001", False)
+    with db.engine.begin() as connection:
+        connection.execute(text("DROP TABLE alembic_version"))
+    assert (schema.here(), schema.is_current()) == (None, False)

@@ -39,10 +39,8 @@ def main() -> None:
         log.give_up(error)
     log.set_up(settings.log_format)
 
-    from .app import create_app
-
     gc.disable()  # what is loaded now stays: looking through it again and again is a tenth of the start
-    app = create_app()
+    app = _loaded()
     gc.freeze()
     gc.enable()
     _log.info("panel ready on %s", settings.panel_url)
@@ -50,6 +48,17 @@ def main() -> None:
     _let_go(app)
     os.close(lock)
     _log.info("panel stopped")
+
+
+def _loaded() -> Flask:
+    from . import schema
+    from .app import create_app
+
+    app = create_app()
+    with app.app_context():
+        if not schema.is_current():
+            _log.error("the database is of another version: run `wa-admin db upgrade`")
+    return app
 
 
 def listen(host: str, port: int) -> socket.socket:

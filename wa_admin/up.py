@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from flask import current_app, url_for
 
-from . import log, upgrades
+from . import log, schema
 from .app import settings
 from .config import EVERYWHERE, Settings
 from .extensions import db
@@ -34,7 +34,10 @@ def run() -> NoReturn:
 
 def prepare() -> None:
     """Bring the database up to date, and have a gateway in it."""
-    upgrades.upgrade()
+    if not schema.is_current():
+        from . import upgrades
+
+        upgrades.upgrade()
     gateways.ensure()
 
 
