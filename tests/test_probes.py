@@ -27,7 +27,7 @@ def test_a_process_that_lives_says_so(client):
 
 def test_ready_when_database_scheduler_and_gateway_are(client, healthy):
     answer = client.get("/readyz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ready"})
+    assert (answer.status_code, answer.json) == (200, {"status": "ready", "scheduler": "here:1"})
 
 
 def test_not_ready_before_the_first_tick(client):

@@ -44,6 +44,8 @@ def readyz():
         problems["panel"] = "is stopping"
     if problems:
         return {"status": "not ready", "problems": problems}, 503
+    if _is_from_this_machine() and (lease := vitals.scheduler_lease()):
+        return {"status": "ready", "scheduler": lease.holder}
     return {"status": "ready"}
 
 

@@ -20,7 +20,7 @@ from .. import clock, moments, words
 from ..app import settings
 from ..backups import record
 from ..extensions import db
-from ..models import Gateway, Lease, Message, WhatsAppSession
+from ..models import Gateway, Message, WhatsAppSession
 from ..models.message import WAITING
 from . import gateways, inbox
 from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS, scheduler_lease
@@ -90,7 +90,7 @@ def _size_bytes(database: Path) -> int:
 def _scheduler(now: datetime) -> Check:
     name = _("Scheduler")
     start = _("Start it with “flask up”, or on its own with “flask scheduler run”. Messages wait until then.")
-    lease = db.session.scalar(select(Lease).order_by(Lease.renewed_at.desc()).limit(1))
+    lease = scheduler_lease()
     if lease is None:
         return Check(name, False, _("It has never run here."), start)
     said = {"holder": lease.holder, "ago": _ago(lease.renewed_at, now)}

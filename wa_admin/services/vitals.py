@@ -13,6 +13,7 @@ from ..extensions import db
 from ..models import DailyCount, Gateway, Lease, Message, Status, WhatsAppSession
 from ..models.message import WAITING
 
+LEASE = "scheduler"  # the row in which the leader says that it follows the timetable
 LEASE_IS_DEAD_AFTER = timedelta(seconds=20)  # the leader renews it every 5
 MISSED_CHECKS = 4
 
@@ -59,7 +60,7 @@ def figures(now: datetime) -> Figures:
     oldest = db.session.scalar(
         select(func.min(Message.created_at)).where(Message.status.in_(sorted(WAITING)))
     )
-    tick = db.session.scalar(select(func.max(Lease.renewed_at)))
+    lease = scheduler_lease()
     return Figures(
         sessions=by_status,
         waiting=waiting,
@@ -69,17 +70,22 @@ def figures(now: datetime) -> Figures:
         sent=sent or 0,
         delivered=delivered or 0,
         failed=failed or 0,
-        scheduler_tick_seconds=_age(tick, now),
+        scheduler_tick_seconds=_age(lease.renewed_at if lease else None, now),
         gateways={gateway.name: gateway.failing_since is None for gateway in gateways},
         gateway_seconds={g.name: g.latency_ms / 1000 for g in gateways if g.latency_ms is not None},
     )
 
 
+def scheduler_lease() -> Lease | None:
+    """Who leads, and when it last said so; None when nobody ever did."""
+    return db.session.get(Lease, LEASE)
+
+
 def _scheduler(now: datetime) -> str | None:
-    renewed_at = db.session.scalar(select(func.max(Lease.renewed_at)))
-    if renewed_at is None:
+    lease = scheduler_lease()
+    if lease is None:
         return "has never run"
-    return "does not run" if now - renewed_at > LEASE_IS_DEAD_AFTER else None
+    return "does not run" if now - lease.renewed_at > LEASE_IS_DEAD_AFTER else None
 
 
 def _gateway(now: datetime) -> str | None:
