@@ -6,32 +6,28 @@ ends; should two ever run at once, no harm is done, since each duty claims its r
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
-import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
 
-from . import clock, config, log
+from . import clock, config, leadership, log
 from .app import create_app
 from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
 from .services import calls, deliveries, gateways, inbox, notices, outages, outbox, watch
+from .services.vitals import LEASE
 
-LEASE = "scheduler"
 LEASE_SECONDS = 5.0
 FINISH_WITHIN_SECONDS = 10.0
 # how often a thread that only waits looks up: CPython may note a signal without waking the main thread
@@ -73,21 +69,37 @@ def main() -> None:
 
 
 def run(app: Flask) -> None:
-    """Stand by until no other scheduler leads, then follow the timetable until SIGTERM or SIGINT."""
-    settings = app.config["SETTINGS"]
+    """Stand by until no other scheduler leads, then follow the timetable until SIGTERM or SIGINT. When the
+    lead is lost, stand by again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
+    with app.app_context():
+        claim = leadership.claim_on(db.engine, app.config["SETTINGS"].data_dir)
     try:
-        with _leadership(settings.data_dir / "scheduler.lock"):
-            leader = Leader(app)
-            try:
-                leader.start(timetable(settings.health_check_seconds))
-                while True:
-                    time.sleep(LOOK_UP_SECONDS)
-            finally:
-                leader.stop()
+        while True:
+            _stand_by(claim)
+            _lead(app, claim)
     except SystemExit:
         _log.info("scheduler stopped")
+
+
+def _stand_by(claim: leadership.Claim) -> None:
+    if not claim.take():
+        _log.info("another scheduler leads: standing by")
+        while not claim.take():
+            time.sleep(LOOK_UP_SECONDS)
+
+
+def _lead(app: Flask, claim: leadership.Claim) -> None:
+    leader = Leader(app)
+    try:
+        leader.start(timetable(app.config["SETTINGS"].health_check_seconds))
+        while claim.is_held():
+            time.sleep(LOOK_UP_SECONDS)
+        _log.warning("the lead is lost, or cannot be confirmed: everything stops")
+    finally:
+        leader.stop()
+        claim.give_up()
 
 
 class Leader:
@@ -179,29 +191,10 @@ class Leader:
         """Say that the timetable is followed, and by whom; not while a duty keeps failing."""
         if any(count >= TROUBLE_AFTER for count in self._failures.values()):
             return
-        with writing():
+        with writing(alone=False):
             lease = db.session.get(Lease, LEASE) or Lease(name=LEASE)
-            lease.holder, lease.renewed_at = f"{socket.gethostname()}:{os.getpid()}", clock.now()
+            lease.holder, lease.renewed_at = leadership.name_of_process(), clock.now()
             db.session.add(lease)
-
-
-@contextmanager
-def _leadership(lock: Path) -> Iterator[None]:
-    """The kernel gives the lock back the moment its holder is gone; no child inherits the descriptor."""
-    with lock.open("w") as file:
-        if not _take(file):
-            _log.info("another scheduler leads: standing by")
-            while not _take(file):
-                time.sleep(LOOK_UP_SECONDS)
-        yield
-
-
-def _take(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _end(*_: Any) -> None:
