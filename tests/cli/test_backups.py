@@ -5,6 +5,8 @@ import os
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -355,6 +357,49 @@ def test_a_member_that_would_leave_the_directory_is_refused(backup, elsewhere, r
             archive.write(out, PASSPHRASE, about, [(name, b"x")], quiet)
         assert "damaged" in run("restore", str(backup)).output
     assert not (elsewhere.parent / "outside").exists() and not Path("/outside").exists()
+
+
+WRITE = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)  # five seconds: go-sqlite3's default
+db.execute("CREATE TABLE session (id INTEGER PRIMARY KEY, of BLOB)")
+db.execute("CREATE TABLE key (id INTEGER PRIMARY KEY, of BLOB)")
+for number in range(10**9):
+    db.execute("BEGIN")
+    db.execute("INSERT INTO session (of) VALUES (randomblob(900))")
+    db.execute("INSERT INTO key (of) VALUES (randomblob(900))")
+    db.execute("COMMIT")
+    if number == 20:
+        print("writes", flush=True)
+"""
+
+
+def test_a_login_that_its_engine_goes_on_writing_comes_back_sound(app, run, file, data_dir, elsewhere):
+    """As neonize's: a database with a rollback journal, in another process."""
+    store = Path("gateway/sessions/some-instance/whatsapp.db")
+    (data_dir / store).parent.mkdir(parents=True)
+    writer = subprocess.Popen([sys.executable, "-c", WRITE, str(data_dir / store)], stdout=subprocess.PIPE)
+    with writer:
+        assert writer.stdout.readline() == b"writes\n"
+        assert run("backup", str(file)).exit_code == 0
+        assert writer.poll() is None  # it never met a lock that it could not wait for
+        writer.kill()
+    assert run("restore", str(file)).exit_code == 0
+    db = sqlite3.connect(elsewhere / store)
+    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    counts = {db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("session", "key")}
+    db.close()
+    assert len(counts) == 1 and min(counts) > (20,)
+    assert stat.S_IMODE((elsewhere / store).stat().st_mode) == 0o600
+
+
+def test_a_login_that_is_damaged_does_not_keep_the_rest_from_being_saved(app, run, file, data_dir, elsewhere):
+    store = Path("gateway/sessions/some-instance/whatsapp.db")
+    (data_dir / store).parent.mkdir(parents=True)
+    (data_dir / store).write_bytes(b"SQLite format 3\0" + b"\xff" * 9000)
+    assert run("backup", str(file)).exit_code == 0
+    assert run("restore", str(file)).exit_code == 0
+    assert (elsewhere / store).read_bytes() == (data_dir / store).read_bytes()
 
 
 def test_the_one_who_reads_the_message_is_told_where_it_comes_from(app, connected, admin, make_message):
