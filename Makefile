@@ -20,8 +20,9 @@ demo: export WA_DATA_DIR ?= instance/demo
 demo: .venv/ready
 	@$(BIN)/wa-admin up --sample
 
+test: export PYTHONDONTWRITEBYTECODE = # else each process that a test starts compiles itself
 test: .venv/ready-for-tests browser
-	$(BIN)/pytest -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: .venv/ready-for-tests
 	$(BIN)/ruff check

@@ -26,6 +26,8 @@ from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status,
 from wa_admin.services import gateways, logins, users
 
 pytest_plugins = ["conformance_table"]
+# begun first: else a worker is left alone with a long file at the end
+LONGEST = ("browser", "promises", "test_up.py", "cli", "services", "gateway")
 
 
 class Browser(FlaskClient):
@@ -39,6 +41,15 @@ class Browser(FlaskClient):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=[SQLITE, POSTGRESQL, "both"], default=SQLITE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    place = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONGEST.index(place) if place in LONGEST else len(LONGEST)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -104,8 +115,10 @@ def add_people() -> None:
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where compiled templates lie, for all tests of a process."""
+def compiled(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled templates lie, for all processes and for the next run as well."""
+    if cache := getattr(pytestconfig, "cache", None):
+        return Path(cache.mkdir("templates"))
     return tmp_path_factory.mktemp("templates")
 
 
