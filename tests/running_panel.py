@@ -30,14 +30,10 @@ class RunningPanel:
         self.start()
 
     def start(self) -> None:
-        plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-        if url := os.environ.get("WA_DATABASE_URL"):  # of the test
-            plain["WA_DATABASE_URL"] = url
-        ours = {"WA_DATA_DIR": str(self.data_dir), "WA_PORT": str(self.port), "WA_ENGINE": "simulator"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "wa_admin.panel"],
             cwd=ROOT,
-            env=plain | ours | self.environ,
+            env=self.environment(),
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
@@ -49,6 +45,13 @@ class RunningPanel:
                 assert self.process.poll() is None, "the panel ended at once"
                 time.sleep(0.05)
         raise AssertionError("the panel did not start")
+
+    def environment(self) -> dict[str, str]:
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+        if url := os.environ.get("WA_DATABASE_URL"):  # of the test
+            plain["WA_DATABASE_URL"] = url
+        ours = {"WA_DATA_DIR": str(self.data_dir), "WA_PORT": str(self.port), "WA_ENGINE": "simulator"}
+        return plain | ours | self.environ
 
     def send(self, text: str = "Halo!", to: str = "081299998888", **headers: str) -> httpx.Response:
         body = {"recipient": to, "message": text}

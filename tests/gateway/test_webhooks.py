@@ -262,6 +262,6 @@ def test_no_message_is_in_a_log(linked: RunningGateway, receiver: WebhookReceive
     assert not [word for word in ("secret", receiver.url, linked.key, "628111222333") if word in log]
 
 
-def test_attempts_come_after_1_2_4_and_at_most_60_seconds() -> None:
-    assert [pause_seconds(failures, 1.0) for failures in (1, 2, 3, 6, 7, 500)] == [1, 2, 4, 32, 60, 60]
-    assert pause_seconds(7, 0.75) == 45
+def test_attempts_come_after_1_2_4_and_at_most_10_seconds() -> None:
+    assert [pause_seconds(failures, 1.0) for failures in (1, 2, 3, 4, 5, 500)] == [1, 2, 4, 8, 10, 10]
+    assert pause_seconds(7, 0.75) == 7.5

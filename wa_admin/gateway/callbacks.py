@@ -24,7 +24,7 @@ log = logging.getLogger("wa_admin.gateway.callbacks")
 # Evolution drops an event at once for these (webhook.controller.ts, 2.3.6); anything else is tried again
 NEVER_AGAIN = {400, 401, 403, 404, 422}
 TIMEOUT = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=10.0)
-LONGEST_WAIT_SECONDS = 60.0
+LONGEST_WAIT_SECONDS = 10.0  # who was down for long hears of it soon after the start
 READ_BYTES = 65_536
 JWT_SECONDS = 600
 
@@ -182,7 +182,7 @@ class Courier:
 
 
 def pause_seconds(failures: int, jitter: float) -> float:
-    """1, 2, 4 .. 60 s, each somewhat less, so that many couriers do not knock together."""
+    """1, 2, 4 .. 10 s, each somewhat less, so that many couriers do not knock together."""
     return min(2.0 ** min(failures - 1, 10), LONGEST_WAIT_SECONDS) * jitter
 
 
