@@ -62,6 +62,11 @@ class Settings:
     silent_after_seconds: int
     api_calls_per_minute: int
     alert_grace_seconds: int
+    media_max_mb: int
+    keep_message_text_days: int
+    keep_media_days: int
+    keep_timeline_days: int
+    keep_webhook_days: int
     webhook_allow_cidrs: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     log_format: str
 
@@ -129,6 +134,11 @@ def _read(env: _Environment, data_dir: Path, database_url: str) -> Settings:
         silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),
         api_calls_per_minute=env.whole("WA_API_CALLS_PER_MINUTE", 12_000, 1, 1_000_000),
         alert_grace_seconds=env.whole("WA_ALERT_GRACE_SECONDS", 300, 0, 86400),
+        media_max_mb=env.whole("WA_MEDIA_MAX_MB", 16, 1, 100),
+        keep_message_text_days=env.whole("WA_KEEP_MESSAGE_TEXT_DAYS", 90, 1, 36_500),
+        keep_media_days=env.whole("WA_KEEP_MEDIA_DAYS", 30, 1, 36_500),
+        keep_timeline_days=env.whole("WA_KEEP_TIMELINE_DAYS", 365, 31, 36_500),
+        keep_webhook_days=env.whole("WA_KEEP_WEBHOOK_DAYS", 30, 1, 36_500),
         webhook_allow_cidrs=env.networks("WA_WEBHOOK_ALLOW_CIDRS"),
         log_format=env.choice("WA_LOG_FORMAT", "text", ("text", "json")),
     )

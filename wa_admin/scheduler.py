@@ -25,7 +25,7 @@ from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
-from .services import calls, deliveries, gateways, inbox, notices, outages, outbox, watch
+from .services import calls, deliveries, gateways, inbox, incoming_files, notices, outages, outbox, watch
 from .services.vitals import LEASE
 
 LEASE_SECONDS = 5.0
@@ -47,6 +47,7 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
         ("inbox.read_left_over", 2, inbox.read_left_over),
         ("inbox.forget_old", 3600, lambda: inbox.forget_old(clock.now())),
         ("calls.forget_old", 3600, lambda: calls.forget_old(clock.now())),
+        ("incoming_files.fetch", 2, incoming_files.fetch),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),

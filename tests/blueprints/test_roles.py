@@ -19,13 +19,13 @@ MAY = {
 ROUTES = {
     "public": """
         auth.language auth.login auth.logout auth.setup docs.index docs.openapi hooks.receive
-        joining.accept joining.join link_pass.answer_passkey link_pass.compare_passkey_code
+        joining.accept joining.join chats.open_file link_pass.answer_passkey link_pass.compare_passkey_code
         link_pass.panel link_pass.passkey_challenge link_pass.picture link_pass.show link_pass.start
         link_pass.start_by_phone probes.healthz probes.metrics probes.readyz second_factor.ask_passkey
         second_factor.log_in_with_passkey second_factor.second_step
     """,
     "look": """
-        activity.health_page activity.index auth.confirm chats.changes chats.index chats.show chats.thread
+        activity.health_page activity.index auth.confirm chats.changes chats.file chats.index chats.show chats.thread
         chats.unread messages.changes messages.index messages.show
         messages.steps second_factor.add_passkey second_factor.app second_factor.ask_new_passkey
         second_factor.confirm_with_passkey second_factor.index second_factor.remove_app

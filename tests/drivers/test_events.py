@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from wa_admin.drivers.contract import (
     CodeShown,
+    FileSeen,
     InstanceGone,
     MessageSeen,
     ReceiptSeen,
@@ -38,11 +40,21 @@ def sent(provider_id, seconds):
     return [SentSeen(BOT, provider_id, ANNA_JID, datetime.fromtimestamp(seconds, UTC))]
 
 
-def message(provider_id, seconds, text="", kind="text", instance=BOT):
+def message(provider_id, seconds, text="", kind="text", instance=BOT, **more):
     at = datetime.fromtimestamp(seconds, UTC)
-    return [MessageSeen(instance, provider_id, ANNA_JID, ANNA, ANNA_LID, "Anna Example", text, kind, at=at)]
+    who = (ANNA_JID, ANNA, ANNA_LID, "Anna Example")
+    return [MessageSeen(instance, provider_id, *who, text, kind, at=at, **more)]
 
 
+def file(provider_id, mimetype, filename, size_bytes, content=None):
+    return FileSeen(mimetype, filename, size_bytes, {"id": provider_id}, content)
+
+
+def recorded(name):
+    return json.loads((PAYLOADS / f"{name}.json").read_text())["request"]["body"]["data"]
+
+
+IMAGE = b64decode(recorded("event_messages_upsert_image_base64")["message"]["base64"])
 MEANINGS = {
     "event_apikey_hidden": NOTHING,
     "event_by_events_jwt": message("3EB0596B2609A19FF00FC1", 1795227139, "by events"),
@@ -71,10 +83,20 @@ MEANINGS = {
     "event_messages_update_server_ack": receipt("3EB0534824395A85E3F462", "sent"),
     "event_messages_upsert_contact": message("3EB04CF1AE5711B6B6E2FB", 1795227093, kind="contact"),
     "event_messages_upsert_document": message(
-        "3EB04232F5B3657CDDEE55", 1795228161, "doc", "document", "coded"
+        "3EB04232F5B3657CDDEE55",
+        1795228161,
+        "doc",
+        "document",
+        "coded",
+        file=file("3EB04232F5B3657CDDEE55", "application/pdf", "offer.pdf", 26),
     ),
     "event_messages_upsert_image_base64": message(
-        "3EB078F46B28F68796D569", 1795228205, "look", "image", "coded"
+        "3EB078F46B28F68796D569",
+        1795228205,
+        "look",
+        "image",
+        "coded",
+        file=file("3EB078F46B28F68796D569", "image/png", None, 90, IMAGE),
     ),
     "event_messages_upsert_lid": [
         MessageSeen(
@@ -89,7 +111,9 @@ MEANINGS = {
         )
     ],
     "event_messages_upsert_location": message("3EB0FF9FB4F36A19BD9F74", 1795227091, kind="location"),
-    "event_messages_upsert_quoted": message("3EB08707CCDAADD019FE48", 1795227084, "a reply"),
+    "event_messages_upsert_quoted": message(
+        "3EB08707CCDAADD019FE48", 1795227084, "a reply", quoted="Hello from the panel"
+    ),
     "event_messages_upsert_reaction": message("3EB02164A333698A8B1393", 1795227086, "👍", "reaction"),
     "event_messages_upsert_text": message("3EB0DAF678C4F4FD9A900B", 1795226997, "Hi, this is Anna"),
     "event_presence_update": NOTHING,

@@ -17,6 +17,7 @@ from wa_admin.drivers.contract import (
     BadKey,
     Checked,
     Code,
+    FileSeen,
     InstanceNotFound,
     MessageSeen,
     NotConnected,
@@ -136,9 +137,7 @@ def test_while_a_session_is_made_anew_the_end_of_the_old_one_says_nothing(gatewa
     driver.connect("main")
     driver.connect("main")
     assert heard == [[]]
-    assert driver.read_events(end) == [
-        StateSeen("main", State("disconnected", "logged_out", "disconnected"))
-    ]
+    assert driver.read_events(end) == [StateSeen("main", State("disconnected", "logged_out", "disconnected"))]
 
 
 def test_asking_for_the_code_starts_nothing(gateway, driver):
@@ -299,7 +298,19 @@ MEANINGS = {
     "message_text": [MessageSeen("main", "", f"{ANNA}@s.whatsapp.net", ANNA, None, None, "Halo")],
     "message_lid": [MessageSeen("main", "", "91052067847739@lid", None, "91052067847739@lid", None, "Halo")],
     "message_group": [MessageSeen("main", "", GROUP, None, None, None, "Halo semua")],
-    "message_image": [MessageSeen("main", "", f"{ANNA}@s.whatsapp.net", ANNA, None, None, "", "image")],
+    "message_image": [
+        MessageSeen(
+            "main",
+            "",
+            f"{ANNA}@s.whatsapp.net",
+            ANNA,
+            None,
+            None,
+            "",
+            "image",
+            file=FileSeen(source={"name": "0b1f.jpg"}),
+        )
+    ],
     "message_channel": [],
 }
 

@@ -19,6 +19,7 @@ from wa_admin.drivers.contract import (
     Checked,
     Code,
     CodeShown,
+    FileSeen,
     InstanceNotFound,
     MessageSeen,
     NotConnected,
@@ -523,7 +524,20 @@ MEANINGS = {
     "disconnected_logout": state("disconnected", "logged_out", "LOGOUT"),
     "disconnected_navigation": state("disconnected", None, "NAVIGATION"),
     "loading_screen": state("connecting", None, "loading_screen"),
-    "media": [],
+    "media": [
+        MessageSeen(
+            "main",
+            f"false_{ANNA}@c.us_3EB0IN",
+            JID,
+            ANNA,
+            None,
+            None,
+            "look",
+            "image",
+            at=AT,
+            file=FileSeen("image/jpeg", "a.jpg", content=b"\xff\xd8\xff\xe0\x00\x10"),
+        )
+    ],
     "message_ack_device": receipt("delivered"),
     "message_ack_error": receipt("failed"),
     "message_ack_incoming": [],
@@ -540,7 +554,16 @@ MEANINGS = {
     ],
     "message_image": [
         MessageSeen(
-            "main", f"false_{ANNA}@c.us_3EB0IN", JID, ANNA, None, "Anna Example", "look", "image", at=AT
+            "main",
+            f"false_{ANNA}@c.us_3EB0IN",
+            JID,
+            ANNA,
+            None,
+            "Anna Example",
+            "look",
+            "image",
+            at=AT,
+            file=FileSeen(),
         )
     ],
     "message_lid": [MessageSeen("main", f"false_{LID}_3EB0IN", LID, None, LID, "Ben Lid", "Halo", at=AT)],

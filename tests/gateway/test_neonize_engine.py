@@ -462,3 +462,24 @@ def test_only_digits_are_checked(open_child: Child) -> None:
 
 def encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+# Files that come in
+
+
+def test_a_file_is_fetched_by_the_id_of_its_message(play: Play, calls: Calls) -> None:
+    child = play([*CONNECTED, ["event", "Message", binary("message_document")]])
+    told = child.hear("message")
+    assert told["file"] == {"mimetype": "application/pdf", "filename": "invoice.pdf", "size_bytes": 999}
+    assert child.call("download", message_id=told["id"]) == base64.b64encode(b"%PDF-1.4").decode()
+    assert calls("download") == [{"call": "download", "path": "/y"}]
+
+
+def test_a_file_that_whatsapp_no_longer_has_is_not_found(play: Play) -> None:
+    document = [*CONNECTED, ["event", "Message", binary("message_document")]]
+    child = play(document, errors={"download": "download failed with status code 403"})
+    told = child.hear("message")
+    for message_id in (told["id"], "3EB0NONE"):
+        with pytest.raises(EngineError) as caught:
+            child.call("download", message_id=message_id)
+        assert caught.value.kind == "not_found"

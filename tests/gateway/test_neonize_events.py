@@ -46,7 +46,7 @@ def state(state: str, reason: str | None, **more: Any) -> dict[str, Any]:
     return {"event": "state", "state": state, "reason": reason, **more}
 
 
-def message(id: str, type: str, **text: str) -> dict[str, Any]:
+def message(id: str, type: str, **more: Any) -> dict[str, Any]:
     return {
         "event": "message",
         "id": id,
@@ -59,7 +59,7 @@ def message(id: str, type: str, **text: str) -> dict[str, Any]:
         "push_name": "Pelanggan",
         "at": 1795231521,
         "type": type,
-        **text,
+        **more,
     }
 
 
@@ -68,6 +68,8 @@ def receipt(type: str) -> dict[str, Any]:
     return {"event": "receipt", "ids": ids, "type": type, "chat": "90986412571170@lid", "at": 1795231521}
 
 
+DOCUMENT = {"mimetype": "application/pdf", "filename": "invoice.pdf", "size_bytes": 999}
+IMAGE = {"mimetype": "image/jpeg", "filename": "", "size_bytes": 1234}
 EXPECTED = {
     "chat_presence": None,
     "client_outdated": state("close", "outdated"),
@@ -76,14 +78,14 @@ EXPECTED = {
     "logged_out_by_phone": state("close", "logged_out"),
     "logged_out_on_connect": state("close", "logged_out"),
     "message_contact": message("3EB02501A1466DF6B6ABE2", "contactMessage"),
-    "message_document": message("3EB06D5963FC8E17CA10AC", "documentMessage", text="faktur"),
+    "message_document": message("3EB06D5963FC8E17CA10AC", "documentMessage", text="faktur", file=DOCUMENT),
     "message_emoji_html": message(
         "3EB0E12817C1D36D5D73D3", "conversation", text="<b>diskon</b> 20% \N{PARTY POPPER} \u202eabc"
     ),
     "message_extended_text": message(
-        "3EB0B5CA51D60C9C7D09A4", "conversation", text="Lihat https://example.com"
+        "3EB0B5CA51D60C9C7D09A4", "conversation", text="Lihat https://example.com", quoted="Pesanan #4821"
     ),
-    "message_image": message("3EB08CD7711453739D77FF", "imageMessage", text="bukti transfer"),
+    "message_image": message("3EB08CD7711453739D77FF", "imageMessage", text="bukti transfer", file=IMAGE),
     "message_location": message("3EB0DE31614B4CBA905702", "locationMessage"),
     "message_protocol_revoke": message("3EB0B0D6BD7E7E1F6B1865", "protocolMessage"),
     "message_reaction": message("3EB0434CEBEEE19E223A6F", "reactionMessage", text="\N{THUMBS UP SIGN}"),

@@ -236,3 +236,11 @@ def test_a_cursor_that_is_none_is_refused(app, hear, cursor):
     if cursor:
         with pytest.raises(ValueError, match="no place"):
             conversation.page(only(Chat), cursor)
+
+
+def test_the_version_of_a_page_is_the_one_that_a_poll_asks_for(hear, connected, make_message):
+    hear("1")
+    for number in range(60):
+        make_message(connected, recipient=BUDI, rev=number + 1)
+    chat = only(Chat)
+    assert conversation.page(chat).version == conversation.version(1, chat.id)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from itertools import groupby
+from urllib.parse import quote
 
-from flask import Blueprint, abort, g, render_template, request, url_for
+from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
@@ -13,9 +14,9 @@ from ..forms import refusals_shown_in
 from ..forms.chat import ReplyForm
 from ..models import Chat
 from ..permissions import Permission
-from ..services import chats, conversation, outbox, roster
+from ..services import chats, conversation, incoming_files, outbox, roster
 from . import row_number
-from .access import requires
+from .access import public, requires
 
 bp = Blueprint("chats", __name__, url_prefix="/chats")
 
@@ -100,11 +101,38 @@ def reply(id):
             text = form.message.data or ""
             chats.reply(g.caller.workspace_id, id, text, key=form.key, source=g.caller.actor)
             return _sent(id)
-    drawn = {"chat": chats.find(g.caller.workspace_id, id), "form": form, "longest": outbox.TEXT_LENGTH}
+    chat = chats.find(g.caller.workspace_id, id)
+    drawn = {"chat": chat, "form": form, "longest": outbox.TEXT_LENGTH}
     if hx.asked():
         return hx.fragment(render_template("chats/_reply.html", **drawn), say=_first(form), status=422)
-    page = {**_conversation(drawn["chat"]), **_listed(), **drawn}
+    page = {**_conversation(chat), **_listed(), **drawn}
     return render_template("chats/show.html", **page), 422
+
+
+@bp.get("/<int:id>/files/<int:file_id>")
+@requires(Permission.LOOK)
+def file(id, file_id):
+    """To a link that runs out: what a page holds does not open a file for ever."""
+    return redirect(
+        url_for(".open_file", token=incoming_files.pass_for(g.caller.workspace_id, id, file_id)), 303
+    )
+
+
+@bp.get("/files/<token>")
+@public
+def open_file(token):
+    """For whoever holds the link: a browser saves it, and draws it only where a page asks for a picture."""
+    found, is_shown = incoming_files.opened(token)
+    return Response(
+        found.content,
+        mimetype=found.mimetype if is_shown else "application/octet-stream",
+        headers={
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.filename)}",
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 def _sent(id: int):
@@ -140,7 +168,6 @@ def _listed() -> dict[str, object]:
 
 def _conversation(chat: Chat) -> dict[str, object]:
     before = request.args.get("before")
-    version = conversation.version(g.caller.workspace_id, chat.id)  # first: what comes meanwhile is news
     try:
         shown = conversation.page(chat, before)
     except ValueError:
@@ -150,6 +177,6 @@ def _conversation(chat: Chat) -> dict[str, object]:
         "days": [(day, list(some)) for day, some in groupby(shown.entries, lambda one: moments.day(one.at))],
         "older": shown.older,
         "is_newest": before is None,
-        "version": version,
+        "version": shown.version,
         "poll_seconds": settings().poll_seconds,
     }

@@ -16,6 +16,7 @@ webhooks to ours. It knows no database and no Flask. Everything that can go wron
     ├── NotConnected      the session is not online, nothing left
     ├── NotOnWhatsApp     the recipient has no WhatsApp account
     ├── Rejected          the gateway or WhatsApp refuses this very request
+    │   └── TooLarge          what it would send us is more than we asked for
     ├── RateLimited       later: `retry_after_seconds`
     └── Unsupported       this gateway cannot do that
 """
@@ -44,6 +45,7 @@ CAPABILITIES = (
     "receipts",
     "ids_in_advance",
     "passkey",
+    "download",
 )
 
 
@@ -118,6 +120,10 @@ class NotOnWhatsApp(GatewayError):
 class Rejected(GatewayError):
     code = "rejected"
     permanent = True
+
+
+class TooLarge(Rejected):
+    code = "too_large"
 
 
 class RateLimited(GatewayError):
@@ -214,6 +220,14 @@ class Attached:
 
 
 @dataclass(frozen=True)
+class Downloaded:
+    """A file that came in; what it is called is the sender's word for it."""
+
+    content: bytes = field(repr=False)
+    filename: str | None = None
+
+
+@dataclass(frozen=True)
 class Checked:
     number: str  # as asked
     exists: bool
@@ -257,6 +271,20 @@ class SentSeen:
 
 
 @dataclass(frozen=True)
+class FileSeen:
+    """The file of a message that came in: all of it, or in `source` what `download` needs to fetch it.
+
+    With neither it stays on the phone. Type, name and size are what the sender says.
+    """
+
+    mimetype: str = ""
+    filename: str | None = None
+    size_bytes: int | None = None
+    source: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class MessageSeen:
     """Somebody wrote to us, or the owner wrote on the phone (`from_me`)."""
 
@@ -270,6 +298,10 @@ class MessageSeen:
     kind: str = "text"
     from_me: bool = False
     at: datetime | None = None
+    chat_lid: str | None = None  # of the person whom the chat is with, where `chat` is the number
+    group_name: str | None = None
+    quoted: str = field(default="", repr=False)  # the text that it answers
+    file: FileSeen | None = None
 
 
 @dataclass(frozen=True)
@@ -389,6 +421,10 @@ class Driver(ABC):
 
     @abstractmethod
     def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str: ...
+
+    def download(self, instance: str, source: Mapping[str, str], most_bytes: int) -> Downloaded:
+        """The file of a message that came in, by its `FileSeen.source`. Raises TooLarge."""
+        raise Unsupported("this gateway gives no files of messages that came in")
 
     @abstractmethod
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...

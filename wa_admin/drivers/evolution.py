@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import builtins
 import time
-from base64 import b64encode
-from collections.abc import Callable, Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -22,6 +22,7 @@ from .contract import (
     BadAnswer,
     Checked,
     Code,
+    Downloaded,
     Driver,
     GatewayError,
     InstanceNotFound,
@@ -68,6 +69,7 @@ class Evolution(Driver):
     create_seconds: ClassVar[float] = 20.0  # with a code it waits 5 s and more
     send_seconds: ClassVar[float] = 35.0
     send_media_seconds: ClassVar[float] = 60.0
+    download_seconds: ClassVar[float] = 60.0
     # after its start it answers 404 for instances that it has: only the second 404 is believed
     settling_seconds: ClassVar[float] = 2.0
     # its date_time is local time with a Z
@@ -196,6 +198,21 @@ class Evolution(Driver):
         if caption:
             body["caption"] = caption
         return self._send("message/sendMedia", instance, body, reference, self.send_media_seconds)
+
+    def download(self, instance: str, source: Mapping[str, str], most_bytes: int) -> Downloaded:
+        body = {"message": {"key": {"id": source.get("id", "")}}, "convertToMp4": False}
+        path = path_to("chat/getBase64FromMediaMessage", instance)
+        answer = self._http.fetch(
+            "POST", path, body=body, seconds=self.download_seconds, most_bytes=most_bytes * 4 // 3 + 65_536
+        )
+        said = need_object(answer.body)
+        try:
+            content = b64decode(said.get("base64") or "", validate=True)
+        except (ValueError, TypeError) as error:
+            raise BadAnswer("the file is not base64") from error
+        if not content:
+            raise BadAnswer("the answer holds no file")
+        return Downloaded(content, text_of(said, "fileName"))
 
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         path = path_to("chat/whatsappNumbers", instance)

@@ -12,6 +12,7 @@ from .contract import (
     BadAnswer,
     Code,
     CodeShown,
+    FileSeen,
     InstanceGone,
     MessageSeen,
     ReceiptSeen,
@@ -20,7 +21,7 @@ from .contract import (
     State,
     StateSeen,
 )
-from .shapes import object_of, text_of
+from .shapes import bytes_of, object_of, text_of
 
 STATUS = {
     "open": "connected",
@@ -205,6 +206,8 @@ def _messages(envelope: Envelope) -> Iterator[Seen]:
         from_me = key.get("fromMe") is True
         number, lid = (envelope.owner_number, None) if from_me else _sender(key)
         kind = text_of(message, "messageType") or ""
+        content = object_of(message.get("message"))
+        context = object_of(message.get("contextInfo"))
         yield MessageSeen(
             instance=envelope.instance,
             provider_id=provider_id,
@@ -212,10 +215,14 @@ def _messages(envelope: Envelope) -> Iterator[Seen]:
             sender_number=number,
             sender_lid=lid,
             push_name=text_of(message, "pushName"),
-            text=_words(object_of(message.get("message")), kind),
+            text=_words(content, kind),
             kind="text" if kind in ("conversation", "extendedTextMessage") else kind.removesuffix("Message"),
             from_me=from_me,
             at=_unix(message.get("messageTimestamp")),
+            chat_lid=_lid_of_chat(key) if from_me else None,  # else the sender says it
+            group_name=text_of(message, "groupSubject"),  # which only the bundled gateway tells
+            quoted=_quoted(object_of(context.get("quotedMessage"))),
+            file=_file(content, kind, provider_id),
         )
 
 
@@ -251,12 +258,45 @@ def _words(message: dict[str, Any], kind: str) -> str:
     return text_of(message, "conversation") or text_of(content, "text") or text_of(content, "caption") or ""
 
 
-def _unix(seconds: Any) -> datetime | None:
+def _lid_of_chat(key: dict[str, Any]) -> str | None:
+    jids = (text_of(key, "remoteJid") or "", text_of(key, "remoteJidAlt") or "")
+    return next((jid for jid in jids if jid.endswith(LID)), None)
+
+
+def _quoted(message: dict[str, Any]) -> str:
+    return next(filter(None, (_words(message, kind) for kind in ("conversation", *message))), "")
+
+
+def _file(message: dict[str, Any], kind: str, provider_id: str) -> FileSeen | None:
+    """What Evolution fetches from WhatsApp by the id of the message, or has put into the webhook."""
+    if kind == "documentWithCaptionMessage":
+        message, kind = object_of(object_of(message.get(kind)).get("message")), "documentMessage"
+    said = object_of(message.get(kind))
+    mimetype = text_of(said, "mimetype")
+    if mimetype is None:
+        return None
+    return FileSeen(
+        mimetype=mimetype,
+        filename=text_of(said, "fileName"),
+        size_bytes=_whole(said.get("fileLength")),
+        source={"id": provider_id},
+        content=bytes_of(message.get("base64")),
+    )
+
+
+def _whole(value: Any) -> int | None:
     """A number, a text of digits, or Baileys' 64-bit object."""
-    value: Any = seconds.get("low") if isinstance(seconds, dict) else seconds
+    value = value.get("low") if isinstance(value, dict) else value
     try:
-        return datetime.fromtimestamp(int(value), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _unix(seconds: Any) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(_whole(seconds) or 0, UTC) if _whole(seconds) is not None else None
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -50,7 +50,7 @@ class Gowa(Driver):
     """
 
     kind = "gowa"
-    capabilities = frozenset(CAPABILITIES) - {"ids_in_advance"}
+    capabilities = frozenset(CAPABILITIES) - {"ids_in_advance", "download"}
     hook_events = frozenset({"message", "message.ack"})
     tells_codes = False
     codes = 1

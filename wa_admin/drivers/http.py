@@ -36,6 +36,7 @@ from .contract import (
     RateLimited,
     Rejected,
     TimedOut,
+    TooLarge,
     Unreachable,
 )
 from .deadline import deadline, seconds_left
@@ -121,6 +122,7 @@ class Http:
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
         secret: str = "",
         of_type: str = "json",
+        most_bytes: int = MAX_BODY_BYTES,
     ) -> Answer:
         """A success, at most `seconds` from now; its content where its type holds `of_type`, JSON or not.
 
@@ -144,19 +146,26 @@ class Http:
                 headers=headers,
                 timeout=timeout,
             )
-            answer = self._exchange(request, secret or self._key, of_type)
+            answer = self._exchange(request, secret or self._key, of_type, most_bytes)
         if not 200 <= answer.status < 300:
             raise self._refusal(answer)
+        return answer
+
+    def fetch(self, method: str, path: str, *, most_bytes: int, **more: Any) -> Answer:
+        """A file, of any type, or JSON with one in it. Raises TooLarge, and what `ask` does."""
+        answer = self.ask(method, path, of_type="", most_bytes=most_bytes, **more)
+        if answer.content is None:
+            raise TooLarge(f"it is larger than {most_bytes} bytes, or packed")
         return answer
 
     def close(self) -> None:
         self._client.close()
 
-    def _exchange(self, request: httpx.Request, secret: str, of_type: str) -> Answer:
+    def _exchange(self, request: httpx.Request, secret: str, of_type: str, most_bytes: int) -> Answer:
         try:
             response = self._client.send(request, stream=True)
             try:
-                return _read(response, secret, of_type)
+                return _read(response, secret, of_type, most_bytes)
             finally:
                 response.close()
         except NEVER_LEFT as error:
@@ -206,22 +215,22 @@ def _texts(said: Any, depth: int = 6) -> Iterator[str]:
             yield from _texts(said.get(key), depth - 1)
 
 
-def _read(response: httpx.Response, secret: str, of_type: str) -> Answer:
+def _read(response: httpx.Response, secret: str, of_type: str, most_bytes: int) -> Answer:
     mimetype = response.headers.get("content-type", "")
     wanted = any(part in mimetype for part in ("json", of_type))
-    content = _content(response) if wanted else None
+    content = _content(response, most_bytes) if wanted else None
     is_json, body = _json(content) if "json" in mimetype else (False, None)
     wait = retry_after(response.headers.get("retry-after"))
     return Answer(response.status_code, body, is_json, wait, secret, mimetype, content)
 
 
-def _content(response: httpx.Response) -> bytes | None:
+def _content(response: httpx.Response, most_bytes: int) -> bytes | None:
     if response.headers.get("content-encoding", "identity") != "identity":
         return None
     content = bytearray()
     for part in response.iter_bytes():
         content += part
-        if len(content) > MAX_BODY_BYTES:
+        if len(content) > most_bytes:
             return None
     return bytes(content)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from .contract import BadAnswer
@@ -34,6 +35,14 @@ def text_of(said: dict[str, Any], key: str) -> str | None:
     """A text that says something, else None."""
     value = said.get(key)
     return _storable(value) if isinstance(value, str) and value else None
+
+
+def bytes_of(value: Any) -> bytes | None:
+    """A file as base64 that is one, else None."""
+    try:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) and value else None
+    except ValueError:
+        return None
 
 
 def _storable(text: str) -> str:

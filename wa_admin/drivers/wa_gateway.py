@@ -19,6 +19,7 @@ from .contract import (
     BadAnswer,
     Checked,
     Code,
+    Downloaded,
     Driver,
     GatewayError,
     InstanceNotFound,
@@ -55,7 +56,7 @@ class WaGateway(Driver):
     """
 
     kind = "wa_gateway"
-    capabilities = frozenset({"qr", "delete", "list", "check_number"})
+    capabilities = frozenset({"qr", "delete", "list", "check_number", "download"})
     tells_codes = False
     codes = 1
     weak_keys = frozenset({"", "secret"})  # its default, which lets everybody in, and that of its README
@@ -159,6 +160,13 @@ class WaGateway(Driver):
 
     def send_media(self, instance: str, to: str, caption: str, attached: Attached, reference: str) -> str:
         raise Unsupported("wa-gateway takes no files, only addresses that it fetches them from")
+
+    def download(self, instance: str, source: Mapping[str, str], most_bytes: int) -> Downloaded:
+        name = source.get("name", "")
+        if not wa_gateway_events.NAME.fullmatch(name):
+            raise Rejected("wa-gateway gave no address for this file")
+        answer = self._http.fetch("GET", f"/media/{name}", seconds=self.send_seconds, most_bytes=most_bytes)
+        return Downloaded(answer.content or b"")
 
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         return [Checked(number, self._has_account(instance, number)) for number in numbers]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
-from .contract import BadAnswer, MessageSeen, Seen, State, StateSeen
+from .contract import BadAnswer, FileSeen, MessageSeen, Seen, State, StateSeen
 from .evolution_events import GROUP, LID, PERSON, number_of
 from .shapes import object_of, text_of
 
+KINDS = ("image", "video", "document", "audio")
+NAME = re.compile(r"[\w-]{1,100}\.\w{1,8}")
 STATUS = {
     "connected": ("connected", None),
     "connecting": ("connecting", None),
@@ -59,6 +62,7 @@ def _message(instance: str, said: dict[str, Any]) -> list[Seen]:
     if not chat.endswith((PERSON, LID, GROUP)):
         return []  # channels are no chats
     media = object_of(said.get("media"))
+    kind = next((kind for kind in KINDS if media.get(kind)), "text")
     return [
         MessageSeen(
             instance=instance,
@@ -68,6 +72,13 @@ def _message(instance: str, said: dict[str, Any]) -> list[Seen]:
             sender_lid=chat if chat.endswith(LID) else None,
             push_name=None,
             text=text_of(said, "message") or "",
-            kind=next((kind for kind in ("image", "video", "document", "audio") if media.get(kind)), "text"),
+            kind=kind,
+            file=_file(kind, text_of(media, kind) or "") if kind != "text" else None,
         )
     ]
+
+
+def _file(kind: str, name: str) -> FileSeen:
+    """It lies at /media/<name>; that of a document has lost its ending, and with it its address."""
+    is_there = kind != "document" and NAME.fullmatch(name)
+    return FileSeen(source={"name": name} if is_there else {})

@@ -25,6 +25,7 @@ from .contract import (
     BadAnswer,
     Checked,
     Code,
+    Downloaded,
     Driver,
     GatewayError,
     InstanceNotFound,
@@ -245,6 +246,13 @@ class Waha(Driver):
         body = {"session": instance, "chatId": self._chat(instance, to), "caption": caption, "file": file}
         route = "/api/sendImage" if attached.kind == "image" else "/api/sendFile"
         return self._send(route, body, self.send_media_seconds)
+
+    def download(self, instance: str, source: Mapping[str, str], most_bytes: int) -> Downloaded:
+        path = source.get("path", "")
+        if not path.startswith(waha_events.FILES):
+            raise Rejected("WAHA gave no address for this file")
+        answer = self._http.fetch("GET", path, seconds=self.send_media_seconds, most_bytes=most_bytes)
+        return Downloaded(answer.content or b"")
 
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         found = [self._chat_of(instance, re.sub(r"\D", "", number)) for number in numbers]

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from .contract import BadAnswer, MessageSeen, ReceiptSeen, Seen, State, StateSeen
+from .contract import BadAnswer, FileSeen, MessageSeen, ReceiptSeen, Seen, State, StateSeen
 from .evolution_events import GROUP, LID, PERSON, number_of
 from .shapes import object_of, text_of
 
+FILES = "/api/files/"
 USER = "@c.us"  # what WAHA writes where WhatsApp's own JID has @s.whatsapp.net
 STATUS = {
     "WORKING": "connected",
@@ -154,6 +156,8 @@ def _messages(envelope: Envelope) -> Iterator[Seen]:
         kind=_kind(payload),
         from_me=from_me,
         at=_moment(payload.get("timestamp"), 1),
+        quoted=text_of(object_of(payload.get("replyTo")), "body") or "",
+        file=_file(payload),
     )
 
 
@@ -170,6 +174,16 @@ def _kind(payload: dict[str, Any]) -> str:
         return "text"
     family = (text_of(object_of(payload.get("media")), "mimetype") or "").partition("/")[0]
     return family if family in ("image", "video", "audio") else "document"
+
+
+def _file(payload: dict[str, Any]) -> FileSeen | None:
+    """WAHA keeps it for some minutes. The host it names is its own idea of itself: only the path counts."""
+    if payload.get("hasMedia") is not True:
+        return None
+    media = object_of(payload.get("media"))
+    path = urlsplit(text_of(media, "url") or "").path
+    source = {"path": path} if path.startswith(FILES) and ".." not in path else {}
+    return FileSeen(text_of(media, "mimetype") or "", text_of(media, "filename"), source=source)
 
 
 def _moment(value: Any, per_second: int) -> datetime | None:

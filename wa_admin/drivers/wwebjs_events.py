@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .contract import BadAnswer, Code, CodeShown, MessageSeen, ReceiptSeen, Seen, State, StateSeen
+from .contract import BadAnswer, Code, CodeShown, FileSeen, MessageSeen, ReceiptSeen, Seen, State, StateSeen
 from .evolution_events import GROUP, LID, PERSON
-from .shapes import object_of, text_of
+from .shapes import bytes_of, object_of, text_of
 
 USER = "@c.us"
 UNPAIRED = ("UNPAIRED", "UNPAIRED_IDLE")
@@ -137,7 +137,16 @@ def _messages(envelope: Envelope) -> Iterator[Seen]:
         kind="text" if kind == "chat" else kind,
         from_me=message.get("fromMe") is True,
         at=_moment(message.get("timestamp")),
+        file=_file(message, object_of(envelope.data.get("messageMedia"))),
     )
+
+
+def _file(message: dict[str, Any], media: dict[str, Any]) -> FileSeen | None:
+    """The same message comes twice: as itself, and as `media` with its file."""
+    if message.get("hasMedia") is not True:
+        return None
+    content = bytes_of(media.get("data"))
+    return FileSeen(text_of(media, "mimetype") or "", text_of(media, "filename"), content=content)
 
 
 def _moment(seconds: Any) -> datetime | None:
@@ -147,7 +156,7 @@ def _moment(seconds: Any) -> datetime | None:
         return None
 
 
-# without message_create, which tells our own messages over again, and media, which tells files so
+# without message_create, which tells our own messages over again
 READERS: dict[str, Callable[[Envelope], Iterator[Seen]]] = {
     "code": _pairing_codes,
     "authenticated": _connecting,
@@ -158,4 +167,5 @@ READERS: dict[str, Callable[[Envelope], Iterator[Seen]]] = {
     "status": _auth_failures,
     "message_ack": _receipts,
     "message": _messages,
+    "media": _messages,
 }

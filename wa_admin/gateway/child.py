@@ -94,12 +94,17 @@ def _send_media(engine: Engine, args: dict[str, Any]) -> Any:
     return engine.send_media(**(args | {"data": base64.b64decode(args["data"])}))
 
 
+def _download(engine: Engine, args: dict[str, Any]) -> Any:
+    return base64.b64encode(engine.download(**args)).decode()
+
+
 COMMANDS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {
     "start": lambda engine, args: engine.start(),
     "pair": lambda engine, args: engine.pair(**args),
     "send_text": lambda engine, args: engine.send_text(**args),
     "send_media": _send_media,
     "check": lambda engine, args: engine.check(**args),
+    "download": _download,
     "logout": lambda engine, args: engine.logout(),
     "stop": lambda engine, args: engine.stop(),
     "simulate": lambda engine, args: engine.simulate(**args),

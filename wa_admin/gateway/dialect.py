@@ -169,6 +169,11 @@ def received_message(event: dict[str, Any], instance_id: str) -> dict[str, Any]:
     }
     if event["group"] and event.get("sender_alt"):
         key["participantAlt"] = event["sender_alt"]
+    more: dict[str, Any] = {}
+    if quoted := event.get("quoted"):
+        more["contextInfo"] = {"quotedMessage": {"conversation": quoted}}
+    if group_name := event.get("group_name"):
+        more["groupSubject"] = group_name  # ours alone
     return {
         "key": key,
         "pushName": event.get("push_name") or "",
@@ -178,6 +183,7 @@ def received_message(event: dict[str, Any], instance_id: str) -> dict[str, Any]:
         "messageTimestamp": int(event["at"]),
         "instanceId": instance_id,
         "source": "web",
+        **more,
     }
 
 
@@ -199,4 +205,11 @@ def _content(event: dict[str, Any]) -> dict[str, Any]:
         return {"conversation": text or ""}
     if event["type"] == "reactionMessage":
         return {"reactionMessage": {"text": text or ""}}
-    return {event["type"]: {"caption": text} if text else {}}
+    content = {"caption": text} if text else {}
+    if file := event.get("file"):
+        content["mimetype"] = file["mimetype"]
+        if name := file.get("filename"):
+            content["fileName"] = name
+        if size := file.get("size_bytes"):
+            content["fileLength"] = {"low": size, "high": 0, "unsigned": True}
+    return {event["type"]: content}

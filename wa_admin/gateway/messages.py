@@ -14,7 +14,7 @@ from flask import Blueprint, jsonify, request
 from wa_admin.gateway import dialect
 from wa_admin.gateway.answers import BareRefusal, Refusal, schema_error
 from wa_admin.gateway.engines.contract import EngineError
-from wa_admin.gateway.sends import check_refusal
+from wa_admin.gateway.sends import check_refusal, refusal
 from wa_admin.gateway.server import authorised, gateway, json_body
 from wa_admin.gateway.store import Instance
 
@@ -23,6 +23,7 @@ bp = Blueprint("messages", __name__)
 LONGEST_REFERENCE = 128
 LONGEST_DELAY_MS = 10_000
 CHECK_SECONDS = 20.0
+DOWNLOAD_SECONDS = 50.0
 MEDIA_KINDS = ("image", "document", "video", "audio")
 
 
@@ -102,6 +103,28 @@ def whatsapp_numbers(name):
     known = {answer["number"]: answer for answer in answers}
     groups = [{"jid": jid, "exists": False, "number": jid} for jid in numbers if jid.endswith("@g.us")]
     return jsonify(groups + [known[digits] | {"number": number} for number, digits in asked.items()])
+
+
+@bp.post("/chat/getBase64FromMediaMessage/<name:name>")
+def download(name):
+    """The file of a message that came in, by the id of the message."""
+    instance = authorised(name)
+    key = json_body().get("message", {})
+    message_id = (
+        key.get("key", {}).get("id") if isinstance(key, dict) and isinstance(key.get("key"), dict) else None
+    )
+    if not isinstance(message_id, str) or not message_id:
+        raise schema_error('instance requires property "message"')
+    try:
+        session = gateway().supervisor.session(instance)
+        content = session.submit("download", message_id=message_id).result(DOWNLOAD_SECONDS)
+    except TimeoutError as error:
+        raise Refusal(504, ["WhatsApp did not answer in time"]) from error
+    except EngineError as error:
+        if error.kind == "not_found":
+            raise Refusal(400, ["Message not found"], code="REJECTED") from error
+        raise refusal(error, "") from error
+    return jsonify({"base64": content}), 201
 
 
 def _send(instance: Instance, content: dict[str, Any], message_type: str, command: str, **args: Any) -> Any:

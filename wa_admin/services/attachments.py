@@ -35,7 +35,7 @@ class NewAttachment:
             raise Refusal(_l("The file is empty."), code="media_empty", field="media")
         if len(content) > LARGEST_BYTES:
             raise Refusal(_l("A file may have 16 MB at most."), code="media_too_large", field="media")
-        mimetype = _mimetype(content)
+        mimetype = mimetype_of(content)
         if mimetype in REFUSED:
             raise Refusal(_l("Files of this type cannot be sent."), code="media_refused", field="media")
         if kind == "image" and mimetype not in IMAGES:
@@ -45,7 +45,7 @@ class NewAttachment:
                 field="media",
             )
         chosen = kind or ("image" if mimetype in IMAGES else "document")
-        return cls(chosen, _plain_name(filename, chosen), mimetype, content)
+        return cls(chosen, plain_name(filename, chosen), mimetype, content)
 
     @classmethod
     def copy_of(cls, stored: Attachment) -> NewAttachment:
@@ -66,7 +66,8 @@ class NewAttachment:
         }
 
 
-def _mimetype(content: bytes) -> str:
+def mimetype_of(content: bytes) -> str:
+    """What the bytes are, whatever they are called; `application/octet-stream` when nobody can tell."""
     head = content[:512].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html", b"<script")):
         return "text/html"
@@ -88,7 +89,8 @@ def _is_text(content: bytes) -> bool:
     return b"\0" not in content[:4096]
 
 
-def _plain_name(filename: str, kind: str) -> str:
+def plain_name(filename: str, kind: str) -> str:
+    """A name without a path and without what a file system or a header stumbles over."""
     name = PurePath(filename.replace("\\", "/")).name
     name = re.sub(r"[\x00-\x1f\x7f<>:\"|?*]", "", name).strip(". ")
     return name[-120:] or kind

@@ -20,7 +20,7 @@ from ..extensions import db, writing
 from ..models import Chat, Contact, Line, Message, WhatsAppSession
 from ..models.chat import GROUP, LID
 from ..refusal import Refusal
-from . import contacts, last_lines, outbox
+from . import contacts, incoming_files, last_lines, outbox
 from .attachments import NewAttachment
 
 PAGE = 50
@@ -60,6 +60,7 @@ def take_in(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Li
     Runs inside the caller's transaction.
     """
     if _is_known(wa_session.id, seen):
+        _take_in_late_file(wa_session.id, seen, now)
         return None
     at = min(seen.at or now, now)
     chat = _chat_of(wa_session, seen, at, now)
@@ -77,13 +78,19 @@ def take_in(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Li
         from_me=seen.from_me,
         kind=seen.kind[:20],
         text=seen.text[:LONGEST_TEXT],
-        quoted="",
+        quoted=seen.quoted[:LONGEST_QUOTE],
         at=at,
     )
     if line_id is None:
         return None
+    line = db.session.get_one(Line, line_id)
+    if seen.file is not None:
+        incoming_files.note(line, seen.file, now)
+    if seen.group_name and chat.is_group:
+        chat.name = contacts.shown(seen.group_name)
+        db.session.flush()
     last_lines.came(chat, seen, at)
-    return db.session.get_one(Line, line_id)
+    return line
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -207,6 +214,16 @@ def _is_known(session_id: int, seen: MessageSeen) -> bool:
     return seen.from_me and db.session.scalar(select(Message.id).filter_by(**named).limit(1)) is not None
 
 
+def _take_in_late_file(session_id: int, seen: MessageSeen, now: datetime) -> None:
+    """Some gateways tell a message first, and its file when they have it."""
+    if seen.file is None or seen.file.content is None:
+        return
+    line = db.session.scalar(select(Line).filter_by(session_id=session_id, provider_id=seen.provider_id))
+    if line is not None:
+        incoming_files.note(line, seen.file, now)
+        last_lines.changed(line.chat_id)
+
+
 def _chat_of(wa_session: WhatsAppSession, seen: MessageSeen, at: datetime, now: datetime) -> Chat:
     contact = None
     address = seen.chat
@@ -239,7 +256,7 @@ def _chat_of(wa_session: WhatsAppSession, seen: MessageSeen, at: datetime, now: 
 def _counterpart(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Contact:
     """Whom the chat is with; the sender is nobody else, unless it is us."""
     phone = _name(seen.chat, PERSON) or (None if seen.from_me else seen.sender_number)
-    lid = seen.chat if seen.chat.endswith(LID) else (None if seen.from_me else seen.sender_lid)
+    lid = seen.chat if seen.chat.endswith(LID) else (seen.chat_lid if seen.from_me else seen.sender_lid)
     return contacts.met(wa_session.workspace_id, phone, lid, now, None if seen.from_me else seen.push_name)
 
 

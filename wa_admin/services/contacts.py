@@ -33,11 +33,16 @@ def met(
         _readdress(contact)
     if lid and contact.lid is None:
         contact.lid = lid
-    if name and (name := _shown(name)) and contact.name != name:
+    if name and (name := shown(name)) and contact.name != name:
         contact.name = name
         db.session.execute(update(Chat).where(Chat.contact_id == contact.id).values(rev=Chat.rev + 1))
     db.session.flush()
     return contact
+
+
+def shown(name: str) -> str:
+    """Anybody can call themselves anything: one line of it."""
+    return " ".join("".join(one if one.isprintable() else " " for one in name).split())[:LONGEST_NAME]
 
 
 def insert_new(model: Any, **values: Any) -> int | None:
@@ -95,8 +100,3 @@ def _join(chat: Chat, into: Chat) -> None:
         into.last_text, into.last_kind = chat.last_text, chat.last_kind
         into.last_from_me, into.last_at = chat.last_from_me, chat.last_at
     db.session.execute(delete(Chat).where(Chat.id == chat.id))
-
-
-def _shown(name: str) -> str:
-    """Anybody can call themselves anything: one line of it."""
-    return " ".join("".join(one if one.isprintable() else " " for one in name).split())[:LONGEST_NAME]

@@ -7,7 +7,7 @@ So a page has two edges, a line and a message, and a page of the deepest past co
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
@@ -70,10 +70,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Oldest first. `older` leads further back, None where the chat begins."""
+    """Oldest first. `older` leads further back, None where the chat begins; `version` as below."""
 
     entries: list[Entry]
     older: str | None
+    version: str
 
 
 # how far the newest of our messages in a chat have come; it changes when one moves or another is written
@@ -99,13 +100,16 @@ _VERSION = (
 def page(chat: Chat, cursor: str | None = None, limit: int = PAGE) -> Conversation:
     """The newest entries older than `cursor`. Raises ValueError for a cursor that is none."""
     before = Edges.read(cursor) if cursor else Edges()
-    sources = [map(_of_line, _rows(_lines(chat, before.line), limit))]
-    sources += [map(_of_message, _rows(query, limit)) for query in _messages(chat, before.message)]
+    lines = _rows(_lines(chat, before.line), limit)
+    messages = [_rows(query, max(limit, PAGE)) for query in _messages(chat, before.message)]
+    sources = [map(_of_line, lines), *(map(_of_message, rows) for rows in messages)]
     # each is in the order of its numbers; laid together by the time of whichever is next
     merged = list(heapq.merge(*sources, key=attrgetter("at"), reverse=True))
     entries = merged[:limit]
     older = str(_edges(entries, before)) if len(merged) > limit else None
-    return Conversation(entries[::-1], older)
+    newest = [row[0] for row in messages[0][:PAGE]]
+    version = (chat.rev, newest[0].id if newest else 0, sum(one.rev for one in newest))
+    return Conversation(entries[::-1], older, ".".join(map(str, version)))
 
 
 def version(workspace_id: int, chat_id: int) -> str | None:
@@ -115,7 +119,7 @@ def version(workspace_id: int, chat_id: int) -> str | None:
     return ".".join(str(part or 0) for part in row) if row else None
 
 
-def _rows(query: Any, limit: int) -> Iterable[Any]:
+def _rows(query: Any, limit: int) -> Sequence[Any]:
     return db.session.execute(query.limit(limit + 1)).all()
 
 

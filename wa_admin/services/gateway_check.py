@@ -43,6 +43,7 @@ ABILITIES = {
     "receipts": _l("delivered and read"),
     "ids_in_advance": _l("safe repeats"),
     "passkey": _l("passkeys"),
+    "download": _l("files that come in"),
 }
 WITHOUT = {
     "qr": _l("Phones cannot be linked by QR code."),
@@ -56,6 +57,7 @@ WITHOUT = {
     "receipts": _l("Nothing is told of a message after it is sent."),
     "ids_in_advance": _l("A message whose send was not answered waits for a person."),
     "passkey": _l("An account that wants a passkey cannot be linked."),
+    "download": _l("Pictures and files that people send stay on the phone."),
 }
 
 

@@ -47,6 +47,11 @@ def came(chat: Chat, seen: MessageSeen, at: datetime) -> None:
     db.session.expire(chat)
 
 
+def changed(chat_id: int) -> None:
+    """Something else of the chat is no longer as it was shown."""
+    db.session.connection().execute(update(_CHAT).where(_CHAT.c.id == chat_id).values(rev=_CHAT.c.rev + 1))
+
+
 def sent(message: Message, now: datetime) -> None:
     """We wrote, by whatever door; nothing happens where there is no chat."""
     kind = message.attachment.kind if message.attachment else "text"

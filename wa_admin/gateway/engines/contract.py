@@ -7,7 +7,9 @@ Events are plain dictionaries, since they cross a pipe as JSON:
     {"event": "state", "state": "connecting|open|close", "reason": REASONS or None,
      "number"?, "lid"?, "profile_name"?, "platform"?, "ban_seconds"?}
     {"event": "message", "id", "chat", "chat_alt", "sender", "sender_alt", "from_me", "group",
-     "push_name", "at", "type", "text"?}      "at" is Unix seconds; JIDs as text, "" when unknown; "type" in
+     "push_name", "at", "type", "text"?, "quoted"?, "group_name"?,
+     "file"?: {"mimetype", "filename"?, "size_bytes"?}}
+                                              "at" is Unix seconds; JIDs as text, "" when unknown; "type" in
                                               WhatsApp's words: conversation, imageMessage, ...
     {"event": "receipt", "ids": [str], "type": "delivered|read|played|sent|failed", "chat", "at"}
     {"event": "profile", "profile_name": str}
@@ -44,7 +46,9 @@ REASONS = (
 
 EXIT_FOR_FRESH_PROCESS = 75  # EX_TEMPFAIL
 
-ErrorKind = Literal["not_connected", "not_on_whatsapp", "rejected", "timeout", "bad_request", "unsupported"]
+ErrorKind = Literal[
+    "not_connected", "not_on_whatsapp", "rejected", "timeout", "bad_request", "unsupported", "not_found"
+]
 
 
 class EngineError(Exception):
@@ -98,6 +102,10 @@ class Engine(ABC):
     @abstractmethod
     def check(self, numbers: list[str]) -> list[dict[str, Any]]:
         """Return {"number", "jid", "exists", "lid"?} for each number. Raises EngineError."""
+
+    @abstractmethod
+    def download(self, message_id: str) -> bytes:
+        """The file of a message that came in. Raises EngineError, not_found when it is not to be had."""
 
     @abstractmethod
     def logout(self) -> None:

@@ -30,6 +30,7 @@ from wa_admin.gateway.engines.contract import (
     EngineError,
     Event,
 )
+from wa_admin.gateway.engines.incoming_files import IncomingFiles
 from wa_admin.gateway.engines.neonize_events import (
     TRANSLATIONS,
     checked,
@@ -40,6 +41,7 @@ from wa_admin.gateway.engines.neonize_events import (
 )
 from wa_admin.gateway.engines.neonize_library import (
     DeviceProps,
+    DownloadError,
     IsOnWhatsAppError,
     Message,
     NeonizeError,
@@ -78,6 +80,7 @@ class NeonizeEngine(Engine):
         log_to(emit)
         os.umask(0o077)
         self._login_store = LoginStore(self.store)
+        self._files = IncomingFiles(self.store)
         self._inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._login = Login()
         self._state = "close"
@@ -135,6 +138,17 @@ class NeonizeEngine(Engine):
                 raise failure(str(error)) from None
             answers = {}
         return [checked(number, answers.get(number)) for number in numbers]
+
+    def download(self, message_id: str) -> bytes:
+        kept = self._files.find(message_id)
+        if kept is None:
+            raise EngineError("not_found", "the message is not known any more")
+        self._require_open()
+        try:
+            content: bytes = self._client.download_any(Message.FromString(kept))
+        except DownloadError as error:
+            raise EngineError("not_found", redact(str(error))) from None
+        return content
 
     def logout(self) -> None:
         with self._turn:  # so that the server's own word of it is not told before we answered
@@ -234,6 +248,8 @@ class NeonizeEngine(Engine):
         if name == "LoggedOut":
             self._login_store.forget_login()
         told = event_of(event)
+        if told and "file" in told:
+            self._files.keep(told["id"], event.Message.SerializeToString())
         if told and told.get("reason") == "network":
             self._login.lost(now)
         if told:

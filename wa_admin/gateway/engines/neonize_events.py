@@ -97,8 +97,8 @@ def _message(event: Any) -> Event | None:
         "at": event.Info.Timestamp // 1000,
         "type": "editedMessage" if event.IsEdit else kind,
     }
-    text = _text(kind, content)
-    return translated | {"text": text} if text else translated
+    more = {"text": _text(kind, content), "quoted": _quoted(content), "file": _file(content)}
+    return translated | {name: value for name, value in more.items() if value}
 
 
 def _chat_alt(source: Any) -> str:
@@ -125,6 +125,21 @@ def _text(kind: str, content: Any) -> str:
     if kind == "reactionMessage":
         return str(content.text)
     return str(getattr(content, "caption", ""))
+
+
+def _quoted(content: Any) -> str:
+    """The text that it answers; a plain text has no room for one."""
+    context = getattr(content, "contextInfo", None)
+    kind, quoted = _content(context.quotedMessage) if context is not None else (None, None)
+    return _text(kind, quoted) if kind else ""
+
+
+def _file(content: Any) -> dict[str, Any] | None:
+    """What the sender says of the file; only what has a key to be opened with is one."""
+    if not getattr(content, "mediaKey", b""):
+        return None
+    told = {"mimetype": content.mimetype, "filename": getattr(content, "fileName", "")}
+    return told | {"size_bytes": content.fileLength}
 
 
 def _receipt(event: Any) -> Event | None:

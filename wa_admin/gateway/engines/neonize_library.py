@@ -26,7 +26,7 @@ logging.getLogger().addHandler(logging.NullHandler())
 
 from neonize import events  # noqa: E402
 from neonize.client import NewClient  # noqa: E402
-from neonize.exc import IsOnWhatsAppError, NeonizeError, UploadError  # noqa: E402
+from neonize.exc import DownloadError, IsOnWhatsAppError, NeonizeError, UploadError  # noqa: E402
 from neonize.proto.Neonize_pb2 import JID  # noqa: E402
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # noqa: E402
@@ -40,6 +40,7 @@ __all__ = [
     "JID",
     "DeviceProps",
     "DocumentMessage",
+    "DownloadError",
     "ImageMessage",
     "IsOnWhatsAppError",
     "MediaType",

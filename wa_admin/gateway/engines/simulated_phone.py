@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wa_admin.gateway.engines.contract import Emit, EngineError
+from wa_admin.gateway.engines.incoming_files import IncomingFiles
 from wa_admin.gateway.engines.simulated_link import Link
 from wa_admin.gateway.engines.world import (
     BAN_SECONDS,
@@ -20,15 +24,17 @@ from wa_admin.gateway.engines.world import (
 )
 
 DROP_SECONDS = 5.0
+PICTURE = (Path(__file__).parent.parent / "assets" / "picture.png").read_bytes()
 RECEIPTS = ("delivered", "read", "played", "sent", "failed")
 
 
 class Phone:
     """Every act takes the details of its request; used under the lock of the simulation."""
 
-    def __init__(self, world: World, link: Link, emit: Emit) -> None:
+    def __init__(self, world: World, link: Link, files: IncomingFiles, emit: Emit) -> None:
         self._world = world
         self._link = link
+        self._files = files
         self._emit = emit
 
     def act(self, name: str, details: dict[str, Any]) -> dict[str, Any]:
@@ -82,25 +88,35 @@ class Phone:
         os.abort()
 
     def _write(self, details: dict[str, Any]) -> dict[str, Any]:
-        sender, text = digits_of(_field(details, "from")), _field(details, "text")
+        """`file` is {"mimetype", "filename", "data" as base64}, and `text` then what is written below it;
+        `picture` sends one of our own. `by_me`: the owner writes to `from` on the phone itself."""
+        sender, file = digits_of(_field(details, "from")), _file(details)
+        text = str(details.get("text") or "") if file else _field(details, "text")
         if not sender:
             raise EngineError("bad_request", "from is a phone number")
         self._link.need_open()
-        group = details.get("group")
-        message = {
+        group, by_me = details.get("group"), bool(details.get("by_me"))
+        message: dict[str, Any] = {
             "event": "message",
             "id": new_message_id(),
             "chat": group or jid_of(sender),
             "chat_alt": "" if group else lid_of(sender),
-            "sender": jid_of(sender),
-            "sender_alt": lid_of(sender),
-            "from_me": False,
+            "sender": jid_of(
+                self._world.memory.login["number"] if by_me and self._world.memory.login else sender
+            ),
+            "sender_alt": "" if by_me else lid_of(sender),
+            "from_me": by_me,
             "group": bool(group),
             "push_name": details.get("name") or f"Contact {sender[-4:]}",
             "at": time.time(),
             "type": "conversation",
             "text": text,
+            "quoted": str(details.get("quoted") or ""),
+            "group_name": str(details.get("group_name") or ""),
         }
+        if file:
+            self._files.keep(message["id"], file.content)
+            message |= {"type": f"{file.kind}Message", "file": file.told}
         if not self._world.mode["silence"]:
             self._emit(message)
         return {"id": message["id"]}
@@ -143,6 +159,29 @@ def _field(details: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise EngineError("bad_request", f"{name} is missing")
     return value
+
+
+@dataclass(frozen=True)
+class File:
+    kind: str  # image, video, audio, document
+    content: bytes
+    told: dict[str, Any]  # what its sender's phone says of it
+
+
+def _file(details: dict[str, Any]) -> File | None:
+    said = details.get("file")
+    if details.get("picture"):
+        said = {"mimetype": "image/png", "data": base64.b64encode(PICTURE).decode()}
+    if said is None:
+        return None
+    try:
+        content = base64.b64decode(said["data"], validate=True)
+        mimetype, filename = str(said["mimetype"]), str(said.get("filename") or "")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineError("bad_request", "file holds mimetype, filename, and data as base64") from error
+    family = mimetype.partition("/")[0]
+    told = {"mimetype": mimetype, "filename": filename, "size_bytes": len(content)}
+    return File(family if family in ("image", "video", "audio") else "document", content, told)
 
 
 def _seconds(details: dict[str, Any], default: float) -> float:

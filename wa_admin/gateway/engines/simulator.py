@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wa_admin.gateway.engines.contract import Emit, Engine, EngineError
+from wa_admin.gateway.engines.incoming_files import IncomingFiles
 from wa_admin.gateway.engines.simulated_link import Clock, Link
 from wa_admin.gateway.engines.simulated_phone import Phone
 from wa_admin.gateway.engines.world import World, digits_of, jid_of, lid_of, new_message_id
@@ -39,7 +40,8 @@ class SimulatorEngine(Engine):
         self._clock = Clock(float(options.get("speed", 1.0)))
         self._world = World(store)
         self._link = Link(self._world, self._clock, emit)
-        self._phone = Phone(self._world, self._link, emit)
+        self._files = IncomingFiles(store)
+        self._phone = Phone(self._world, self._link, self._files, emit)
 
     def start(self) -> None:
         with self._clock.lock:
@@ -82,6 +84,13 @@ class SimulatorEngine(Engine):
             }
             for number in numbers
         ]
+
+    def download(self, message_id: str) -> bytes:
+        self._link.need_open()
+        found = self._files.find(message_id)
+        if found is None:
+            raise EngineError("not_found", "WhatsApp no longer has this file")
+        return found
 
     def logout(self) -> None:
         with self._clock.lock:
