@@ -1,3 +1,4 @@
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -44,6 +45,7 @@ def test_a_start_knows_the_newest_revision_without_alembic(app):
     assert schema.is_current()
 
 
+@pytest.mark.sqlite
 def test_an_older_database_and_an_empty_one_are_not_current(app):
     with db.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import log
 from .extensions import db
@@ -31,7 +32,13 @@ def _guarded(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplicat
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began, path = perf_counter(), environ["PATH_INFO"]
         asked = HOOK.fullmatch(path) if environ["REQUEST_METHOD"] == "POST" else None
-        if not asked or gateways.is_hook(engine, app.extensions["vault"], int(asked[1]), asked[2]):
+        try:
+            is_wrong = asked and not gateways.is_hook(
+                engine, app.extensions["vault"], int(asked[1]), asked[2]
+            )
+        except SQLAlchemyError:
+            is_wrong = False  # the view finds out, or has an answer for a database that is away
+        if not is_wrong:
             return serve(environ, start_response)
         seconds = perf_counter() - began
         app.extensions["latencies"].observe("hooks.receive", 404, seconds)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 from flask import Flask, g
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.http import parse_cookie
 
 from . import hx, overview, pulse
@@ -48,7 +49,10 @@ def register(app: Flask) -> None:
 def _quick(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         asked = POLL.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "GET" else None
-        answer = _answer(app, engine, environ, asked[1], asked[2]) if asked else None
+        try:
+            answer = _answer(app, engine, environ, asked[1], asked[2]) if asked else None
+        except SQLAlchemyError:
+            answer = None  # the view has a page for it
         return (answer or serve)(environ, start_response)
 
     return application

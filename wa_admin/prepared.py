@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Connection, Dialect, Engine, Select
+from sqlalchemy.exc import DBAPIError
 
 Convert = Callable[[Any], Any] | None
 
@@ -55,6 +56,10 @@ class Prepared:
             cursor.execute(compiled.sql, given)
             rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
             cursor.close()
+        except engine.dialect.loaded_dbapi.Error as error:  # who asks knows those of SQLAlchemy
+            raise DBAPIError.instance(
+                compiled.sql, given, error, engine.dialect.loaded_dbapi.Error, dialect=engine.dialect
+            ) from error
         finally:
             if on is engine:
                 connection.close()

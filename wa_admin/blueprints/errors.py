@@ -10,14 +10,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from .. import hx, words
 from ..api import envelope
 from ..drivers.contract import GatewayError
-from ..extensions import login_manager
+from ..extensions import login_manager, will_pass
 from ..refusal import Refusal
 from . import access
 
@@ -52,7 +52,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, http_failed)
     app.register_error_handler(GatewayError, gateway_failed)
     app.register_error_handler(StaleDataError, changed_meanwhile)
-    app.register_error_handler(OperationalError, database_failed)
+    app.register_error_handler(SQLAlchemyError, database_failed)
     app.register_error_handler(Exception, broken)
 
 
@@ -113,11 +113,11 @@ def changed_meanwhile(error: StaleDataError) -> Response:
     return _answer(409, sentence=sentence)
 
 
-def database_failed(error: OperationalError) -> Response:
-    """A lock that outlasted the busy timeout: nothing was stored, and a later try is welcome."""
-    if "locked" not in str(error.orig) and "busy" not in str(error.orig):
+def database_failed(error: SQLAlchemyError) -> Response:
+    """Locked for longer than we wait, or not there: nothing was stored, and a later try is welcome."""
+    if not will_pass(error):
         return broken(error)
-    _log.warning("the database stayed locked; the caller was told to come again")
+    _log.warning("the database is busy or away; the caller was told to come again")
     if envelope.is_called():
         return envelope.database_busy()
     response = _answer(503)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from sqlalchemy import DateTime, Dialect, Index, MetaData, String, TypeDecorator, text
+from sqlalchemy import BigInteger, DateTime, Dialect, Index, Integer, MetaData, String, TypeDecorator, text
 from sqlalchemy.orm import mapped_column
 
 
@@ -78,5 +78,6 @@ def one_of(column: str, words: type[StrEnum], or_null: bool = False) -> str:
     return f"{column} IS NULL OR {check}" if or_null else check
 
 
-Key = Annotated[int, mapped_column(primary_key=True)]
+# SQLite numbers rows by itself only where it reads INTEGER
+Key = Annotated[int, mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)]
 Moment = Annotated[datetime, mapped_column(UtcDateTime)]
