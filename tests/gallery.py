@@ -57,6 +57,7 @@ UNTOUCHED: dict[str, Any] = {
     "profile_name": "Toko Sari",
     "sealed_qr": None,
     "sealed_pairing_code": None,
+    "sealed_passkey_code": None,
     "qr_sequence": None,
     "qr_expires_at": None,
     "qr_lifetime_seconds": None,
@@ -103,6 +104,7 @@ def states() -> dict[str, dict[str, Any]]:
     never = {"linked_number": None, "phone_number": None, "profile_name": None, "linked_at": None}
     connected = {"status": Status.CONNECTED, "reason": None}
     connecting = {"status": Status.CONNECTING, "reason": None}
+    asked = {"status": Status.CONNECTING, "reason": Reason.PASSKEY_REQUIRED, "linked_at": None}
     return {
         "never_linked": _down(Reason.NEVER_LINKED, **never),
         "starting": connecting | never | {"status_at": ago(seconds=4)},
@@ -121,6 +123,8 @@ def states() -> dict[str, dict[str, Any]]:
         "unlinked": _unlinked(Reason.LOGGED_OUT),
         "qr_expired": _unlinked(Reason.QR_EXPIRED),
         "passkey_required": _unlinked(Reason.PASSKEY_REQUIRED),
+        "passkey_asked": asked,
+        "passkey_code": asked | {"sealed_passkey_code": "1234"},
         "auth_failure": _unlinked(Reason.AUTH_FAILURE),
         "replaced": _down(Reason.REPLACED),
         "banned": _down(Reason.BANNED, ban_ends_at=ahead(hours=23)),
@@ -241,6 +245,8 @@ LINKING = (
     "wrong_number",
     "qr_expired",
     "passkey_required",
+    "passkey_asked",
+    "passkey_code",
     "gateway_unreachable",
     "banned",
 )
@@ -280,7 +286,7 @@ class Gallery:
                 "last_proof_at": ago(minutes=2),
             }
             columns = defaults | now | {"last_proof": "delivery"} | states()[state] | more
-            for name in ("sealed_qr", "sealed_pairing_code"):
+            for name in ("sealed_qr", "sealed_pairing_code", "sealed_passkey_code"):
                 columns[name] = columns[name] and vault().seal(columns[name])
             db.session.execute(
                 update(WhatsAppSession).values(**columns, rev=WhatsAppSession.rev + 1, updated_at=clock.now())

@@ -89,8 +89,9 @@ class Watched:
         self.judge()
 
     def judge(self) -> None:
-        """Nothing that must never happen has happened until now."""
-        unexpected = [one for one in self.complaints if not any(part in one for part in self.expected)]
+        """Nothing that must never happen has happened since the last time."""
+        said, self.complaints = self.complaints, []
+        unexpected = [one for one in said if not any(part in one for part in self.expected)]
         assert not unexpected, unexpected
 
     def _on_request(self, request: Request) -> None:
@@ -141,14 +142,27 @@ def fresh_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
 
 
 @pytest.fixture(scope="session")
-def up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
-    """A panel with one account of each role, and everything behind it; `number`, `unlinked` put it right."""
-    data_dir = _copy(migrated, tmp_path_factory)
-    key = _furnish(data_dir)
-    up = Simulation(data_dir, speed=20)
-    with closing(Number(up, key)) as up.number:
-        yield up
-    up.stop()
+def start_up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Simulation]]:
+    """Starts a panel with one account of each role and the session `main`, and everything behind it."""
+    started: list[Simulation] = []
+
+    def start(**environ: str) -> Simulation:
+        data_dir = _copy(migrated, tmp_path_factory)
+        key = _furnish(data_dir)
+        started.append(Simulation(data_dir, speed=20, **environ))
+        started[-1].number = Number(started[-1], key)
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.number.close()
+        up.stop()
+
+
+@pytest.fixture(scope="session")
+def up(start_up: Callable[..., Simulation]) -> Simulation:
+    """`number` and `unlinked` put it right."""
+    return start_up()
 
 
 def _furnish(data_dir: Path) -> str:

@@ -329,7 +329,9 @@ def _in_list() -> dict[str, str]:
 def _link_view(wa_session: WhatsAppSession, trouble: Refusal | None = None, status: int = 200):
     context = _panel(_seen(wa_session)) | {"trouble": trouble, "settings": settings()}
     if hx.asked():
-        return hx.fragment(render_template("sessions/_link.html", in_dialog=True, **context), status=status)
+        in_dialog = page_before().partition("?")[0] != url_for("sessions.link_page", id=wa_session.id)
+        page = render_template("sessions/_link.html", in_dialog=in_dialog, **context)
+        return hx.fragment(page, status=status)
     return render_template("sessions/link.html", in_dialog=False, **context), status
 
 
@@ -349,7 +351,9 @@ def linking(id: int, act):
         wa_session = act()
     except Refusal as refusal:
         return _link_view(roster.find(g.caller.workspace_id, id), refusal, refusal.status)
-    return _link_view(wa_session) if hx.asked() else redirect(url_for("sessions.link_page", id=id, by=_by()), 303)
+    if hx.asked():
+        return _link_view(wa_session)
+    return redirect(url_for("sessions.link_page", id=id, by=_by()), 303)
 
 
 def _by() -> str:

@@ -92,6 +92,8 @@ def heard(wa_session: WhatsAppSession, state: State, *, actor: str, now: datetim
     elif status == Status.DISCONNECTED and _is_at_rest(wa_session):
         return  # we did it ourselves; the gateway only confirms it, or repeats what was before
     elif status == Status.DISCONNECTED and reason is None:
+        if wa_session.status == Status.QR_PENDING and _has_live_code(wa_session, now):
+            return  # late news of the stop before this link; a code that nobody scans ends by itself
         reason = _why_down(wa_session)
     elif status == Status.QR_PENDING and not _has_live_code(wa_session, now):
         status = Status.CONNECTING  # its code is on the way
