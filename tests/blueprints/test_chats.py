@@ -221,3 +221,23 @@ def test_a_link_of_ones_own_making_is_not_found(client, sent_file):
 def test_a_file_that_is_not_there_says_why(admin, connected):
     chat = hear(connected, kind="video", file=FileSeen("video/mp4", size_bytes=10**9, source={"id": "x"}))
     assert "too large to be kept here" in admin.get(f"/chats/{chat.id}").text
+
+
+def test_a_search_finds_names_and_words_and_leads_to_the_place(admin, connected):
+    begin = clock.now() - timedelta(hours=1)
+    for number in range(60):
+        hear(connected, str(number), at=begin + timedelta(seconds=number), text=f"nomor {number}.")
+    assert "Budi" in admin.get("/chats?q=budi").text
+    page = read(admin.get("/chats?q=nomor+7", headers=HTMX).text)
+    (found,) = [one for one in page.all("a", class_="row-link") if "line=" in one["href"]]
+    entries = read(admin.get(found["href"]).text).all("span", class_="said-text")
+    assert entries[-1].text == "nomor 7." and len(entries) == 8
+
+
+def test_a_search_that_finds_nothing_leads_on(admin, chat):
+    page = admin.get("/chats?q=%3Cb%3Ezebra", headers=HTMX).text
+    assert "Nothing found" in page and "/messages?q=%3Cb%3Ezebra" in page and "<b>zebra" not in page
+
+
+def test_a_line_that_is_not_in_the_chat_is_not_found(admin, chat):
+    assert admin.get(f"/chats/{chat.id}?line=999").status_code == 404

@@ -14,7 +14,7 @@ from ..forms import refusals_shown_in
 from ..forms.chat import ReplyForm
 from ..models import Chat
 from ..permissions import Permission
-from ..services import chats, conversation, incoming_files, outbox, roster
+from ..services import chat_search, chats, conversation, incoming_files, outbox, roster
 from . import row_number
 from .access import public, requires
 
@@ -36,7 +36,11 @@ def rights():
 @bp.get("")
 @requires(Permission.LOOK)
 def index():
-    return render_template("chats/index.html", **_listed())
+    text = " ".join(request.args.get("q", "").replace("\0", "").split())[: chat_search.LONGEST]
+    drawn = _sought(text) if text else _listed()
+    if hx.asked():
+        return hx.fragment(render_template("chats/_found.html", **drawn), say=_say_found(drawn))
+    return render_template("chats/index.html", **drawn)
 
 
 @bp.get("/list")
@@ -148,6 +152,19 @@ def _first(form: ReplyForm) -> str:
     return next((str(error) for errors in form.errors.values() for error in errors), "")
 
 
+def _sought(text: str) -> dict[str, object]:
+    before = request.args.get("before", type=row_number)
+    found = chat_search.look_for(g.caller.workspace_id, text, before)
+    return {"q": text, "found": found, "open_id": 0, "sessions": roster.first(g.caller.workspace_id, 2)}
+
+
+def _say_found(drawn) -> str:
+    if "found" not in drawn:
+        return ""
+    count = len(drawn["found"].chats) + len(drawn["found"].lines)
+    return ngettext("Found %(num)s", "Found %(num)s", count) if count else _("Nothing found")
+
+
 def _listed() -> dict[str, object]:
     """The list, and what it is narrowed to."""
     cursor, is_unread = request.args.get("cursor"), "unread" in request.args
@@ -156,6 +173,7 @@ def _listed() -> dict[str, object]:
     except ValueError:
         abort(404)
     return {
+        "q": "",
         "listed": shown,
         "is_unread": is_unread,
         # who looks at a part of it, or back, is not told of what comes in
@@ -167,7 +185,9 @@ def _listed() -> dict[str, object]:
 
 
 def _conversation(chat: Chat) -> dict[str, object]:
-    before = request.args.get("before")
+    before, line_id = request.args.get("before"), request.args.get("line", type=row_number)
+    if line_id is not None:
+        before = conversation.up_to(chat, line_id) or abort(404)
     try:
         shown = conversation.page(chat, before)
     except ValueError:

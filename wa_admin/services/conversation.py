@@ -112,6 +112,20 @@ def page(chat: Chat, cursor: str | None = None, limit: int = PAGE) -> Conversati
     return Conversation(entries[::-1], older, ".".join(map(str, version)))
 
 
+def up_to(chat: Chat, line_id: int) -> str | None:
+    """The cursor of the page that ends with this line; None when it is not in this chat."""
+    at = db.session.scalar(select(Line.at).where(Line.chat_id == chat.id, Line.id == line_id))
+    if at is None:
+        return None
+    later = select(func.min(Message.id)).where(
+        Message.workspace_id == chat.workspace_id,
+        Message.session_id == chat.session_id,
+        Message.recipient == chat.address,
+        Message.created_at > at,
+    )
+    return str(Edges(line_id + 1, db.session.scalar(later) or LAST))
+
+
 def version(workspace_id: int, chat_id: int) -> str | None:
     """Changes when the newest page does: a line comes, a message moves. None when there is no such chat."""
     query = select(*_VERSION).where(Chat.workspace_id == workspace_id, Chat.id == chat_id)
