@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select
-from sqlalchemy.orm import aliased
 
 from .. import clock
 from ..app import settings
@@ -17,6 +16,8 @@ from ..models.types import UtcDateTime, Word
 
 # spelled out in the statement: SQLite finds no partial index for a list of parameters
 _OPEN = bindparam("open", sorted(WAITING), Word(MessageStatus), expanding=True, literal_execute=True)
+
+_EARLIER = Message.__table__.alias("earlier")  # an alias of the entity costs a fifth of what sending costs
 
 
 @dataclass(frozen=True)
@@ -86,15 +87,14 @@ def is_paced(now: datetime) -> ColumnElement[bool]:
 
 def may_leave(now: datetime) -> ColumnElement[bool]:
     """Waits, is still wanted, and nothing earlier to the same recipient is on its way."""
-    earlier = aliased(Message)
     return and_(
         Message.status == MessageStatus.QUEUED,
         or_(Message.valid_until.is_(None), Message.valid_until > now),
         ~exists().where(
-            earlier.session_id == Message.session_id,
-            earlier.recipient == Message.recipient,
-            earlier.id < Message.id,
-            earlier.status.in_(_OPEN),
+            _EARLIER.c.session_id == Message.session_id,
+            _EARLIER.c.recipient == Message.recipient,
+            _EARLIER.c.id < Message.id,
+            _EARLIER.c.status.in_(_OPEN),
         ),
     )
 
