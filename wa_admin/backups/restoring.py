@@ -151,8 +151,8 @@ def _refuse_other_keys(staging: Path, environ: Mapping[str, str]) -> None:
 
 
 def _is_new(places: Places) -> bool:
-    """Only keys, which the first command of all makes."""
-    return all(path.name in KEYS for path in _old(places))
+    """Only what the first command of all makes, whichever it is."""
+    return all(path.name in (*KEYS, snapshot.COMPILED) for path in _old(places))
 
 
 # --- steps -----------------------------------------------------------------------------------------

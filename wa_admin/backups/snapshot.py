@@ -19,8 +19,9 @@ from .envelope import FIRST_LINE
 from .places import KEYS, Places
 
 DATA, DATABASE, DUMP = "data/", "database/panel.db", "database/panel.dump"
+COMPILED = "compiled"  # templates, which are made anew
 # what belongs to a process that runs, or is itself a copy
-TRANSIENT = ("lock", record.NAME, "compiled")
+TRANSIENT = ("lock", record.NAME, COMPILED)
 TRANSIENT_SUFFIXES = (".lock", ".draft", *sqlite.LOG_SUFFIXES)
 ASIDE = "before-"
 
