@@ -49,7 +49,7 @@ ROUTES = {
     """,
     "manage": """
         activity.audit_csv activity.audit_log alerts.edit alerts.index alerts.new alerts.pause
-        alerts.remove alerts.resume alerts.test gateways.move_session gateways.sync_sessions people.add
+        alerts.remove alerts.resume alerts.test existing.enter gateways.move_session gateways.sync_sessions people.add
         people.assign people.index people.invite people.keep_out people.let_in people.new people.person
         people.reset_password people.revoke people.set_role second_factor.require second_factor.reset
         sessions.activate sessions.cleanup sessions.delete sessions.edit sessions.make_default

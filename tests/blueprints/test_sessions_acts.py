@@ -140,6 +140,19 @@ def test_deleting_with_the_name_removes_the_session(stub, admin, connected):
     assert answer.status_code == 303 and db.session.query(WhatsAppSession).count() == 0
 
 
+def test_a_gateway_that_does_not_answer_keeps_the_session_until_somebody_insists(admin, connected):
+    typed = {"typed_name": connected.name}
+    answer = admin.post(f"/sessions/{connected.id}/delete", data=typed)
+    page = read(answer.text).one("main")
+    assert answer.status_code == 502 and "The gateway cannot be reached." in page.text
+    assert "Its login may live on at the gateway" in page.text
+    assert page.one("input", id="typed_name")["value"] == connected.name and now(connected)
+    admin.post(f"/sessions/{connected.id}/delete", data=typed | {"only_here": "1"})
+    db.session.rollback()
+    assert db.session.query(WhatsAppSession).count() == 0
+    assert "its login may live on at the gateway" in admin.get("/activity").text
+
+
 # --- the row -------------------------------------------------------------------------------------
 
 

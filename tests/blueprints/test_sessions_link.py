@@ -6,7 +6,7 @@ from markup import read
 from wa_admin import clock
 from wa_admin.app import vault
 from wa_admin.extensions import db, writing
-from wa_admin.models import Reason, Role, Status, WhatsAppSession
+from wa_admin.models import Gateway, Reason, Role, Status, WhatsAppSession
 
 HTMX = {"HX-Request": "true"}
 OFF = {"status": Status.DISCONNECTED, "linked_at": None, "linked_number": None}
@@ -146,6 +146,26 @@ def test_a_gateway_out_of_reach_is_said_in_the_panel_with_one_way_on(admin, unli
 def test_a_connected_session_is_not_linked_over(stub, admin, connected):
     answer = admin.post(f"/sessions/{connected.id}/link", headers=HTMX)
     assert answer.status_code == 409 and "connected already" in panel(read(answer.text)).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint", "countdown"),
+    [
+        ("bundled", "After 6 codes it stops", "1 of 6"),
+        ("waha", "After 6 codes it stops", "1 of 6"),
+        ("evolution", "until the gateway shows no more", "New code in"),
+        ("wwebjs", "until the gateway shows no more", "New code in"),
+        ("gowa", "shows one code at a time", "Valid for"),
+        ("wa_gateway", "shows one code at a time", "Valid for"),
+        ("webhook", "shows one code at a time", "Valid for"),
+    ],
+)
+def test_each_kind_of_gateway_has_its_own_codes(admin, waiting, kind, hint, countdown):
+    with writing():
+        db.session.get_one(Gateway, waiting.gateway_id).kind = kind
+    page = link_page(admin, waiting)
+    assert hint in page.text
+    assert countdown in panel(page).one("div", class_="countdown").text
 
 
 # --- by phone number -----------------------------------------------------------------------------

@@ -24,6 +24,7 @@ def register(app: Flask) -> None:
         codes,
         docs,
         errors,
+        existing,
         gateways,
         headers,
         hooks,
@@ -41,9 +42,9 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, link_pass, link_passkeys, auth, second_factor, sessions, messages, activity, settings,
-        api_v1, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes, gateways, webhooks, people,
-        joining, workspaces,
+        alerts, link_pass, link_passkeys, existing, auth, second_factor, sessions, messages, chats, activity,
+        settings, api_v1, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes, gateways,
+        webhooks, people, joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

@@ -226,7 +226,13 @@ def set_primary(id):
 def delete(id, query):
     found = _find(id)
     gone = {"id": found.id, "instance_name": found.name}
-    sessions.delete(g.caller.workspace_id, found.id, force=query.get("force", False), actor=g.caller.actor)
+    sessions.delete(
+        g.caller.workspace_id,
+        found.id,
+        force=query.get("force", False),
+        only_here=query.get("only_here", False),
+        actor=g.caller.actor,
+    )
     return gone
 
 

@@ -13,7 +13,18 @@ from ..forms.session import SessionForm
 from ..models import Look, WhatsAppSession
 from ..permissions import Permission
 from ..refusal import Refusal
-from ..services import board, glance, lineup, link_passkeys, links, roster, sessions, stats, timeline
+from ..services import (
+    board,
+    gateways,
+    glance,
+    lineup,
+    link_passkeys,
+    links,
+    roster,
+    sessions,
+    stats,
+    timeline,
+)
 from .access import page_before, proved, requires
 
 bp = Blueprint("sessions", __name__)
@@ -244,7 +255,11 @@ def delete(id):
         return _asked_again(wa_session, "delete")
     if request.form.get("typed_name", "").strip().casefold() != wa_session.name_key:
         return _asked_again(wa_session, "delete", error=_("This is not its name. Nothing was deleted."))
-    sessions.delete(g.caller.workspace_id, id, force=True, actor=g.caller.actor)
+    only_here = "only_here" in request.form
+    try:
+        sessions.delete(g.caller.workspace_id, id, force=True, only_here=only_here, actor=g.caller.actor)
+    except gateways.GatewayRefused as refused:
+        return _asked_again(wa_session, "delete", refused=refused)
     flash(_("%(name)s was deleted.", name=wa_session.name), "ok")
     return hx.go(url_for(".home"))
 
@@ -372,16 +387,19 @@ def _latest(wa_session: WhatsAppSession) -> dict[str, object]:
     }
 
 
-def _asked_again(wa_session: WhatsAppSession, act: str, error: str = ""):
+def _asked_again(
+    wa_session: WhatsAppSession, act: str, error: str = "", refused: gateways.GatewayRefused | None = None
+):
     context = {
         "wa_session": wa_session,
         "act": act,
         "error": error,
+        "refused": refused,
         "number": words.readable_phone(wa_session.number),
         "in_dialog": hx.asked(),
         "in_list": _in_list(),
     }
-    status = 422 if error else 200
+    status = refused.status if refused else 422 if error else 200
     if hx.asked():
         return hx.fragment(render_template("sessions/_confirm.html", **context), status=status)
     return render_template("sessions/confirm.html", **context), status

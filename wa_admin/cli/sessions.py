@@ -189,9 +189,10 @@ def init() -> None:
 @sessions.command()
 @click.argument("session")
 @click.option("--force", is_flag=True, help="Remove the default session too; its phone is unlinked.")
+@click.option("--only-here", is_flag=True, help="Even if the gateway keeps it, with its login.")
 @yes
 @in_workspace
-def delete(session: str, force: bool, yes: bool) -> None:
+def delete(session: str, force: bool, only_here: bool, yes: bool) -> None:
     """Remove a session here and at the gateway. Its messages stay on record."""
     from ..services import sessions as service
 
@@ -200,7 +201,7 @@ def delete(session: str, force: bool, yes: bool) -> None:
         raise service.DefaultStays
     name = found.name
     confirm(f"Remove {name}? {found.waiting_count} waiting messages will be cancelled.", yes)
-    service.delete(workspace_id(), found.id, force=force, actor=ACTOR)
+    service.delete(workspace_id(), found.id, force=force, only_here=only_here, actor=ACTOR)
     click.echo(f"{name} was removed.")
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, bindparam, select, update
 from .. import clock, drivers, words
 from ..app import settings, vault
 from ..crypto import Vault, new_token, same
-from ..drivers.contract import Access, Driver, GatewayError, InstanceNotFound, TimedOut
+from ..drivers.contract import Access, Driver, GatewayError, InstanceNotFound, OutcomeUnknown, TimedOut
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..prepared import Prepared
@@ -57,6 +57,9 @@ class GatewayRefused(Refusal):
         cause, step = words.error_words(error.code)
         if isinstance(error, TimedOut):  # of a message we would say that we keep trying
             step = _l("Try again in a minute. If it stays silent, restart the gateway.")
+        if isinstance(error, OutcomeUnknown):  # and ask the recipient
+            cause = _l("The gateway did not say in time whether it did it.")
+            step = _l("Look there first: trying again may do it twice.")
         super().__init__(f"{cause} {step}", code=error.code)
         self.error = error
         if error.permanent:

@@ -196,18 +196,25 @@ def resume(workspace_id: int, id: int, *, actor: str) -> WhatsAppSession:
     return _hold(workspace_id, id, None, "resumed", actor)
 
 
-def delete(workspace_id: int, id: int, *, force: bool = False, actor: str) -> None:
+def delete(workspace_id: int, id: int, *, force: bool = False, only_here: bool = False, actor: str) -> None:
     """Remove the session here and at the gateway; its messages stay on record, waiting ones are cancelled.
 
-    Raises SessionNotFound, GatewayRefused, and DefaultStays for the default session unless `force`.
+    `only_here`: remove it here even if the gateway does not, where its login may then live on. Raises
+    SessionNotFound, GatewayRefused, and DefaultStays for the default session unless `force`.
     """
     wa_session = roster.find(workspace_id, id)
     if wa_session.is_default and not force:
         raise DefaultStays
-    with links.asking(wa_session) as driver, suppress(InstanceNotFound):
-        driver.delete(wa_session.instance)
+    failure = None
+    try:
+        with links.asking(wa_session) as driver, suppress(InstanceNotFound):
+            driver.delete(wa_session.instance)
+    except gateways.GatewayRefused as refused:
+        if not only_here:
+            raise
+        failure = refused.code
     with writing():
-        _remove(roster.find(workspace_id, id), actor)
+        _remove(roster.find(workspace_id, id), actor, failure)
 
 
 def cleanup(workspace_id: int, *, keep: int = 1, dry_run: bool = False, actor: str) -> Cleanup:
@@ -282,16 +289,17 @@ def _change(wa_session: WhatsAppSession, values: Mapping[str, object], actor: st
     db.session.flush()
 
 
-def _remove(wa_session: WhatsAppSession, actor: str) -> None:
+def _remove(wa_session: WhatsAppSession, actor: str, failure: str | None) -> None:
     workspace_id, was_default = wa_session.workspace_id, wa_session.is_default
     outbox.cancel_all(wa_session, actor=actor)
     timeline.record(
         None,
-        "session_deleted",
+        "session_left_behind" if failure else "session_deleted",
         workspace_id=workspace_id,
         actor=actor,
         name=wa_session.name,
         number=wa_session.number,
+        failure=failure,
     )
     db.session.delete(wa_session)
     db.session.flush()

@@ -86,6 +86,14 @@ class DeleteQuerySchema(Call):
         from_text=True,
         metadata={"description": _l("Remove the default session too, and unlink its phone.")},
     )
+    only_here = YesNo(
+        from_text=True,
+        metadata={
+            "description": _l(
+                "Remove it here even if the gateway does not, where its login may then live on."
+            )
+        },
+    )
 
 
 class SessionSchema(Answer):
