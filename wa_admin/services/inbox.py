@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
+from typing import cast
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Integer, Table, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from .. import clock
 from ..app import vault
@@ -26,6 +26,8 @@ from ..drivers.contract import GatewayError, Seen
 from ..drivers.deadline import deadline
 from ..extensions import db, writing
 from ..models import Gateway, HookCall
+from ..models.types import UtcDateTime
+from ..prepared import Prepared
 from . import crash_points, events, gateways
 
 WAITS_SECONDS = (5, 30, 0)  # after each try; the last one is followed by parking
@@ -37,7 +39,52 @@ KEEP_DIGEST, KEEP_PARKED = timedelta(days=2), timedelta(days=30)
 
 _log = logging.getLogger(__name__)
 
+_NOW, _GATEWAY = bindparam("now", type_=UtcDateTime()), bindparam("gateway", type_=Integer())
 _UNREAD = and_(HookCall.sealed_body.is_not(None), HookCall.parked_at.is_(None))
+_IS_HOPELESS = HookCall.tries >= len(WAITS_SECONDS)
+_IS_IN_HAND = and_(HookCall.tries > 0, HookCall.error_code.is_(None), HookCall.next_at > _NOW)
+_IS_DUE = and_(~_IS_HOPELESS, HookCall.next_at <= _NOW)
+
+# asked once and more for every webhook
+_WAITING = Prepared(
+    select(
+        HookCall.id,
+        HookCall.digest,
+        HookCall.sealed_body,
+        HookCall.received_at,
+        HookCall.tries,
+        HookCall.next_at,
+    )
+    .where(HookCall.gateway_id == _GATEWAY, _UNREAD, or_(_IS_DUE, _IS_IN_HAND))
+    .order_by(HookCall.id)
+    .limit(BATCH)
+)
+_KEEP = insert(cast(Table, HookCall.__table__))
+# webhooks go on coming in meanwhile
+_ONE_AT_A_TIME = select(Gateway.id).where(Gateway.id == _GATEWAY).with_for_update(key_share=True)
+_IN_HAND = select(exists().where(HookCall.gateway_id == _GATEWAY, _UNREAD, _IS_IN_HAND))
+_TAKE = (
+    update(HookCall)
+    .where(HookCall.id.in_(bindparam("ids", expanding=True)), _UNREAD, _IS_DUE)
+    .values(tries=HookCall.tries + 1, next_at=bindparam("until", type_=UtcDateTime()), error_code=None)
+)
+_MARK = (
+    update(HookCall)
+    .where(HookCall.id.in_(bindparam("ids", expanding=True)), _UNREAD)
+    .values(sealed_body=None)
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A webhook that is being read."""
+
+    id: int
+    digest: str | None
+    sealed_body: str = field(repr=False)
+    received_at: datetime
+    tries: int
+    next_at: datetime
 
 
 @dataclass(frozen=True)
@@ -56,16 +103,17 @@ def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
     Raises BadAnswer when it is not this gateway's, OperationalError when the database stays locked.
     """
     identity = gateways.driver(gateway).identity(body)
-    call = HookCall(
-        gateway_id=gateway.id,
-        digest=hashlib.sha256(identity).hexdigest() if identity else None,
-        sealed_body=vault().seal(body.decode("latin-1")),
-        received_at=now,
-        next_at=now,
-    )
+    values = {
+        "gateway_id": gateway.id,
+        "digest": hashlib.sha256(identity).hexdigest() if identity else None,
+        "sealed_body": vault().seal(body.decode("latin-1")),
+        "received_at": now,
+        "next_at": now,
+        "tries": 0,
+    }
     try:
         with writing(alone=False):
-            db.session.add(call)
+            db.session.connection().execute(_KEEP, values)
     except IntegrityError:
         return False
     crash_points.reach("after_hook_kept")
@@ -84,7 +132,7 @@ def read(gateway_id: int, batches: int = BATCHES) -> None:
 def read_left_over() -> None:
     """Read what nobody reads, and park what three tries did not get through."""
     now = clock.now()
-    hopeless = and_(_UNREAD, HookCall.tries >= len(WAITS_SECONDS), HookCall.next_at <= now)
+    hopeless = and_(_UNREAD, _IS_HOPELESS, HookCall.next_at <= now)
     if db.session.scalar(select(exists().where(hopeless))):
         with writing():
             why = func.coalesce(HookCall.error_code, "interrupted")
@@ -129,80 +177,69 @@ def forget_old(now: datetime) -> int:
 # --- steps ---------------------------------------------------------------------------------------
 
 
-def _take(gateway_id: int, now: datetime) -> list[HookCall]:
+def _take(gateway_id: int, now: datetime) -> list[Kept]:
     """Claim the oldest; the try is committed before it begins, so that one which ends the process counts."""
-    if not db.session.scalar(select(exists().where(_is_due(gateway_id, now)))):
+    rows = _WAITING.raw(db.engine, gateway=gateway_id, now=now)
+    waiting = [Kept(*_WAITING.read(db.engine, row)) for row in rows]
+    if not waiting or any(call.next_at > now for call in waiting):
         return []
+    # what failed before is tried alone, so that it takes nothing down with it
+    calls = list(takewhile(lambda call: not call.tries, waiting)) or waiting[:1]
     with writing(alone=False):
-        # one at a time looks for what is next; webhooks go on coming in
-        db.session.execute(select(Gateway.id).where(Gateway.id == gateway_id).with_for_update(key_share=True))
-        if db.session.scalar(select(exists().where(_is_in_hand(gateway_id, now)))):
+        connection, ids = db.session.connection(), [call.id for call in calls]
+        connection.execute(_ONE_AT_A_TIME, {"gateway": gateway_id})
+        if connection.scalar(_IN_HAND, {"gateway": gateway_id, "now": now}):
             return []
-        due = select(HookCall).where(_is_due(gateway_id, now)).order_by(HookCall.id).limit(BATCH)
-        calls = _without_company(db.session.scalars(due).all())
-        for call in calls:
-            call.tries, call.next_at, call.error_code = call.tries + 1, now + LEASE, None
-    return calls
+        taken = connection.execute(_TAKE, {"ids": ids, "now": now, "until": now + LEASE}).rowcount
+    return calls if taken == len(calls) else []
 
 
-def _without_company(calls: Sequence[HookCall]) -> list[HookCall]:
-    """What failed before is tried alone, so that it takes nothing down with it."""
-    return list(takewhile(lambda call: not call.tries, calls)) or list(calls[:1])
-
-
-def _read(gateway_id: int, calls: list[HookCall]) -> None:
+def _read(gateway_id: int, calls: list[Kept]) -> None:
+    """All in one transaction; when one of them does not go through, each in its own."""
     gateway = db.session.get_one(Gateway, gateway_id)
-    said = {call.id: _understood(gateway, call) for call in calls}
     crash_points.reach("before_hook_read")
-    with writing():
-        now = clock.now()
-        ours = select(HookCall).where(HookCall.id.in_(said), _UNREAD).order_by(HookCall.id)
-        for call in db.session.scalars(ours.with_for_update()).all():
-            why = _take_in(gateway, call, said[call.id])
-            if why is not None:
-                _put_back(call, why, now)
-            elif call.digest is None:
-                db.session.delete(call)
-            else:
-                call.sealed_body = None
+    try:
+        said = [_understood(gateway, call) for call in calls]
+        with writing():
+            _mark(calls)
+            for call, seen in zip(calls, said, strict=True):
+                events.take_in(gateway, seen, call.received_at)
+    except OperationalError:
+        raise  # no fault of theirs: they are read again when the lease is over
+    except Exception as error:
+        if len(calls) == 1:
+            _put_back(calls[0], error, clock.now())
+        else:
+            for call in calls:
+                _read(gateway_id, [call])
 
 
-def _understood(gateway: Gateway, call: HookCall) -> list[Seen] | Exception:
+def _understood(gateway: Gateway, call: Kept) -> list[Seen]:
     """Outside of any transaction: a driver may have to ask its gateway."""
-    try:
-        body = vault().open(call.sealed_body or "").encode("latin-1")
-        with deadline(PATIENCE_SECONDS):
-            return gateways.driver(gateway).read_events(body)
-    except Exception as error:
-        return error
+    body = vault().open(call.sealed_body).encode("latin-1")
+    with deadline(PATIENCE_SECONDS):
+        return gateways.driver(gateway).read_events(body)
 
 
-def _take_in(gateway: Gateway, call: HookCall, said: list[Seen] | Exception) -> Exception | None:
-    """Why it has no effect, or None when it has."""
-    if isinstance(said, Exception):
-        return said
-    try:
-        with db.session.begin_nested():
-            events.take_in(gateway, said, call.received_at)
-    except Exception as error:
-        return error
-    return None
+def _mark(calls: list[Kept]) -> None:
+    """Raises RuntimeError when somebody else has read one of them after our lease."""
+    connection, ids = db.session.connection(), [call.id for call in calls]
+    if connection.execute(_MARK, {"ids": ids}).rowcount != len(calls):
+        raise RuntimeError("it took longer than the lease")
+    if nameless := [call.id for call in calls if call.digest is None]:
+        connection.execute(delete(HookCall).where(HookCall.id.in_(nameless)))
 
 
-def _put_back(call: HookCall, why: Exception, now: datetime) -> None:
-    name = type(why).__name__
+def _put_back(call: Kept, why: Exception, now: datetime) -> None:
+    tries, name = call.tries + 1, type(why).__name__
     # without what it says, which may quote a customer
     trace = Exception, Exception(name), why.__traceback__
-    _log.error("webhook %s could not be read, try %s: %s", call.id, call.tries, name, exc_info=trace)
-    call.error_code = why.code if isinstance(why, GatewayError) else name[:60]
-    call.next_at = now + timedelta(seconds=WAITS_SECONDS[min(call.tries, len(WAITS_SECONDS)) - 1])
-
-
-def _is_due(gateway_id: int, now: datetime) -> ColumnElement[bool]:
-    is_hopeful = and_(HookCall.tries < len(WAITS_SECONDS), HookCall.next_at <= now)
-    return and_(HookCall.gateway_id == gateway_id, _UNREAD, is_hopeful)
-
-
-def _is_in_hand(gateway_id: int, now: datetime) -> ColumnElement[bool]:
-    is_under_way = and_(HookCall.tries > 0, HookCall.error_code.is_(None), HookCall.next_at > now)
-    return and_(HookCall.gateway_id == gateway_id, _UNREAD, is_under_way)
+    _log.error("webhook %s could not be read, try %s: %s", call.id, tries, name, exc_info=trace)
+    code = why.code if isinstance(why, GatewayError) else name[:60]
+    wait = timedelta(seconds=WAITS_SECONDS[min(tries, len(WAITS_SECONDS)) - 1])
+    with writing(alone=False):
+        db.session.execute(
+            update(HookCall)
+            .where(HookCall.id == call.id, _UNREAD)
+            .values(error_code=code, next_at=now + wait)
+        )
