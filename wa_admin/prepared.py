@@ -48,22 +48,17 @@ class Prepared:
             for name, value in parameters.items()
         }
         given = values if compiled.names is None else [values[name] for name in compiled.names]
-        connection = engine.raw_connection() if on is engine else cast("Connection", on).connection
         try:
-            cursor = connection.cursor()
-            for listener in engine.dispatch.before_cursor_execute:  # who counts queries counts this one too
-                listener(connection, cursor, compiled.sql, given, None, False)
-            cursor.execute(compiled.sql, given)
-            rows = cursor.fetchall() if most is None else cursor.fetchmany(most)
-            cursor.close()
-        except engine.dialect.loaded_dbapi.Error as error:  # who asks knows those of SQLAlchemy
-            raise DBAPIError.instance(
-                compiled.sql, given, error, engine.dialect.loaded_dbapi.Error, dialect=engine.dialect
-            ) from error
-        finally:
-            if on is engine:
+            if on is not engine:
+                return _fetched(engine, cast("Connection", on).connection, compiled.sql, given, most)
+            connection = engine.raw_connection()
+            try:
+                return _fetched(engine, connection, compiled.sql, given, most)
+            finally:
                 connection.close()
-        return rows
+        except engine.dialect.loaded_dbapi.Error as error:  # who asks knows those of SQLAlchemy
+            of_driver = engine.dialect.loaded_dbapi.Error
+            raise DBAPIError.instance(compiled.sql, None, error, of_driver, dialect=engine.dialect) from error
 
     def read(self, engine: Engine, row: Sequence[Any]) -> list[Any]:
         """The values of a raw row as the columns' types give them."""
@@ -85,3 +80,13 @@ class Prepared:
         )
         self._compiled[dialect.name] = compiled
         return compiled
+
+
+def _fetched(engine: Engine, connection: Any, sql: str, given: Any, most: int | None) -> Sequence[Any]:
+    cursor = connection.cursor()
+    for listener in engine.dispatch.before_cursor_execute:  # who counts queries counts this one too
+        listener(connection, cursor, sql, given, None, False)
+    cursor.execute(sql, given)
+    rows: Sequence[Any] = cursor.fetchall() if most is None else cursor.fetchmany(most)
+    cursor.close()
+    return rows
