@@ -20,10 +20,11 @@ from sqlalchemy import event
 from stub_gateway import StubGateway
 
 from wa_admin import clock, create_app
+from wa_admin.app import vault
 from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
-from wa_admin.models import Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
-from wa_admin.services import gateways, logins, users
+from wa_admin.models import AlertChannel, Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
+from wa_admin.services import alerts, gateways, logins, users
 
 pytest_plugins = ["conformance_table"]
 # begun first: else a worker is left alone with a long file at the end
@@ -334,5 +335,20 @@ def make_message(app: Flask) -> Callable[..., Message]:
             message = Message(**{**values, **columns})
             db.session.add(message)
         return message
+
+    return make
+
+
+@pytest.fixture
+def make_channel(app: Flask) -> Callable[..., AlertChannel]:
+    """An alert channel as if it had been added before, when apprise was asked in a process of its own."""
+
+    def make(url: str, name: str = "On call", kind: str = "json", **manner: Any) -> AlertChannel:
+        manner = vars(alerts.Manner(**{"allow_private": True, **manner}))
+        sealed = {"kind": kind, "sealed_url": vault().seal(url)}
+        with writing():
+            channel = AlertChannel(workspace_id=1, name=name, created_at=clock.now(), **sealed, **manner)
+            db.session.add(channel)
+        return channel
 
     return make

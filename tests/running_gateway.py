@@ -46,7 +46,7 @@ class RunningGateway:
         self.changes = environment
         self.log: list[str] = []
         self.process: subprocess.Popen[str] | None = None
-        self.client = httpx.Client(headers={"apikey": key}, timeout=60, trust_env=False)
+        self.client = httpx.Client(headers={"apikey": key}, timeout=60, trust_env=False, verify=False)
         if start:
             self.start()
 

@@ -87,9 +87,8 @@ class Phone:
         return code
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.request(
-            method, self.gateway_url + path, headers=self.headers, timeout=30, trust_env=False, **more
-        )
+        own: Any = {"headers": self.headers, "timeout": 30, "trust_env": False, "verify": False}
+        return httpx.request(method, self.gateway_url + path, **own, **more)
 
 
 class Number:
@@ -102,6 +101,7 @@ class Number:
             headers={"Authorization": f"Bearer {key}"},
             timeout=30,
             trust_env=False,
+            verify=False,
         )
 
     @property

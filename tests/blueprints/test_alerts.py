@@ -5,7 +5,7 @@ from webhook_receiver import WebhookReceiver
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import AlertChannel, Notice, NoticeStatus, Reason, Role, Status, WhatsAppSession
-from wa_admin.services import alerts, outages, status
+from wa_admin.services import outages, status
 
 MAIL = {"to": "a@b.co", "sender": "c@d.co", "host": "smtp.example.com", "port": "587", "secure": "ssl"}
 COMMON = {"name": "On call", "language": "en", "time_zone": "UTC"}
@@ -19,9 +19,8 @@ def receiver():
 
 
 @pytest.fixture
-def channel(app, receiver):
-    url = f"json://127.0.0.1:{receiver.port}/hook"
-    return alerts.add(1, "On call", url, alerts.Manner(allow_private=True), actor="cli")
+def channel(make_channel, receiver):
+    return make_channel(f"json://127.0.0.1:{receiver.port}/hook")
 
 
 def test_a_channel_is_added_and_tested_at_once(admin, receiver):
@@ -68,9 +67,8 @@ def test_what_cannot_be_is_refused_beside_its_field(admin, kind, fields, field):
     assert db.session.query(AlertChannel).count() == 0
 
 
-def test_nothing_of_an_address_is_shown_but_its_end(admin):
-    url = "tgram://123456789:abcdefg_hijklmnopqrstuv/12315544"
-    channel = alerts.add(1, "Sari", url, alerts.Manner(), actor="cli")
+def test_nothing_of_an_address_is_shown_but_its_end(admin, make_channel):
+    channel = make_channel("tgram://123456789:abcdefg_hijklmnopqrstuv/12315544", kind="tgram")
     for path in ("/settings/alerts", f"/settings/alerts/{channel.id}"):
         page = admin.get(path).text
         assert "5544" in page and "abcdefg" not in page and "12315544" not in page

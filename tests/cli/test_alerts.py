@@ -3,7 +3,7 @@ import json
 import pytest
 from webhook_receiver import WebhookReceiver
 
-from wa_admin.services import alerts, link_passes
+from wa_admin.services import link_passes
 
 
 @pytest.fixture
@@ -14,9 +14,8 @@ def receiver():
 
 
 @pytest.fixture
-def channel(app, receiver):
-    url = f"json://127.0.0.1:{receiver.port}/hook"
-    return alerts.add(1, "On call", url, alerts.Manner(allow_private=True), actor="cli")
+def channel(make_channel, receiver):
+    return make_channel(f"json://127.0.0.1:{receiver.port}/hook")
 
 
 def test_channels_are_listed_without_their_addresses(run, channel, receiver):

@@ -21,7 +21,7 @@ class FakeBundled(FakeGateway):
     def __init__(self, port: int = 0, hook_url: str | None = None) -> None:
         self._place = tempfile.TemporaryDirectory()
         self._gateway = RunningGateway(Path(self._place.name), key=self.key)
-        self._forward = httpx.Client(base_url=self._gateway.url, timeout=60, trust_env=False)
+        self._forward = httpx.Client(base_url=self._gateway.url, timeout=60, trust_env=False, verify=False)
         super().__init__(port, hook_url)
 
     def stop(self) -> None:

@@ -17,7 +17,9 @@ from wa_admin.gateway.engines.world import MODES
 @pytest.fixture
 def browser(shared_gateway: RunningGateway) -> Iterator[httpx.Client]:
     """Without a key, as a browser comes."""
-    with httpx.Client(base_url=shared_gateway.url, trust_env=False, follow_redirects=True) as client:
+    with httpx.Client(
+        base_url=shared_gateway.url, trust_env=False, verify=False, follow_redirects=True
+    ) as client:
         yield client
 
 

@@ -30,7 +30,6 @@ from wa_admin.services import alert_texts, alert_urls, alerts, gateways, notices
 from wa_admin.services.alerts import Manner
 
 LATER = timedelta(minutes=10)
-AT_HOME = Manner(allow_private=True)
 
 
 @pytest.fixture
@@ -48,8 +47,8 @@ def post_office():
 
 
 @pytest.fixture
-def channel(app, receiver):
-    return alerts.add(1, "On call", alert_urls.webhook(receiver.url), AT_HOME, actor="cli")
+def channel(make_channel, receiver):
+    return make_channel(alert_urls.webhook(receiver.url))
 
 
 def change(row, **columns):
@@ -114,9 +113,9 @@ def test_an_alert_says_what_waits_the_next_step_and_where_to_go(receiver, channe
     assert "6281234567890" not in said and "+62 … 890" in said
 
 
-def test_it_arrives_by_mail_too(app, post_office, connected):
+def test_it_arrives_by_mail_too(make_channel, post_office, connected):
     url = alert_urls.email("127.0.0.1", post_office.port, "", "", "wa@toko.id", "sari@toko.id", "none")
-    alerts.add(1, "Sari", url, AT_HOME, actor="cli")
+    make_channel(url, "Sari", "mailto")
     lose(connected)
     look_and_tell()
     assert post_office.mails[0]["To"] == "sari@toko.id"
@@ -372,8 +371,8 @@ def test_a_private_address_is_told_nothing_until_somebody_allows_it(receiver, ch
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]"])
-def test_metadata_is_never_asked(app, host):
-    channel = alerts.add(1, "Cloud", f"json://{host}/latest", AT_HOME, actor="cli")
+def test_metadata_is_never_asked(make_channel, host):
+    channel = make_channel(f"json://{host}/latest")
     assert alerts.test(1, channel.id).word == teller.NOT_ALLOWED
 
 

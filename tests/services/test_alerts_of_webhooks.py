@@ -3,15 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from app_receiver import AppReceiver
+from app_receiver import NO_TLS, AppReceiver
 from webhook_receiver import WebhookReceiver
 
 from wa_admin import clock
 from wa_admin.drivers.outbound import Outbound
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Outage, Subscription
-from wa_admin.services import alert_urls, alerts, calls, notices, outages, subscriptions, tidings
-from wa_admin.services.alerts import Manner
+from wa_admin.services import alert_urls, calls, notices, outages, subscriptions, tidings
 
 
 @pytest.fixture
@@ -22,10 +21,10 @@ def app(make_app):
 
 
 @pytest.fixture
-def told(app):
+def told(make_channel):
     """Whom alerts go to."""
     receiver = WebhookReceiver()
-    alerts.add(1, "On call", alert_urls.webhook(receiver.url), Manner(allow_private=True), actor="cli")
+    make_channel(alert_urls.webhook(receiver.url))
     yield receiver
     receiver.stop()
 
@@ -45,7 +44,7 @@ def webhook(app, app_receiver):
 @pytest.fixture
 def call(app, webhook, app_receiver):
     """Call the app, which answers so."""
-    outbound = Outbound(app.config["SETTINGS"].webhook_allow_cidrs)
+    outbound = Outbound(app.config["SETTINGS"].webhook_allow_cidrs, tls=NO_TLS)
 
     def run(answer):
         app_receiver.answers = [answer]

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from app_receiver import AppReceiver
+from app_receiver import NO_TLS, AppReceiver
 from standardwebhooks import WebhookVerificationError
 
 from wa_admin import clock
@@ -39,7 +39,7 @@ def other_receiver():
 
 @pytest.fixture
 def outbound(app):
-    outbound = Outbound(app.config["SETTINGS"].webhook_allow_cidrs)
+    outbound = Outbound(app.config["SETTINGS"].webhook_allow_cidrs, tls=NO_TLS)
     yield outbound
     outbound.close()
 
@@ -209,7 +209,8 @@ def test_an_answer_that_never_ends_is_a_success_all_the_same(subscription, recei
 @pytest.mark.parametrize(("answer", "error"), [("hang_up", "broken"), ("hang", "timeout")])
 def test_no_answer_is_tried_again(subscription, receiver, app, answer, error):
     receiver.answers = [answer]
-    call, hasty = event(subscription), Outbound(app.config["SETTINGS"].webhook_allow_cidrs, seconds=0.3)
+    allowed = app.config["SETTINGS"].webhook_allow_cidrs
+    call, hasty = event(subscription), Outbound(allowed, seconds=0.3, tls=NO_TLS)
     calls.deliver_next(subscription.id, hasty)
     hasty.close()
     now(call)

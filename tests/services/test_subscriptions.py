@@ -44,6 +44,13 @@ def kinds(model=Event):
     return list(db.session.scalars(db.select(column).order_by(model.id)))
 
 
+@pytest.fixture(scope="module")
+def outbound():
+    outbound = Outbound()
+    yield outbound
+    outbound.close()
+
+
 @pytest.mark.parametrize("host", PRIVATE + METADATA)
 def test_no_spelling_of_a_private_address_is_taken(add, host):
     with pytest.raises(subscriptions.BadUrl):
@@ -51,10 +58,8 @@ def test_no_spelling_of_a_private_address_is_taken(add, host):
 
 
 @pytest.mark.parametrize("host", PRIVATE + METADATA)
-def test_and_none_is_called_however_it_got_into_the_database(host):
-    outbound = Outbound()
+def test_and_none_is_called_however_it_got_into_the_database(host, outbound):
     assert outbound.post(f"http://{host}:9/", {}, b"{}").error == "not_allowed"
-    outbound.close()
 
 
 @pytest.mark.parametrize("url", NO_URLS)
@@ -78,11 +83,9 @@ def test_an_allowed_network_may_be_called_and_no_other(make_app, add):
                 subscriptions.checked_host(f"http://{host}/")
 
 
-def test_a_name_that_leads_astray_later_is_not_followed():
+def test_a_name_that_leads_astray_later_is_not_followed(outbound):
     """The panel checked another address: what counts is where the call would go."""
-    outbound = Outbound()
     assert outbound.post("http://localhost:9/", {}, b"{}").error == "not_allowed"
-    outbound.close()
 
 
 def test_secret_and_address_are_sealed(add):
