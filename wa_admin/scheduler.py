@@ -25,7 +25,18 @@ from .callers import Callers
 from .couriers import Couriers
 from .extensions import db, writing
 from .models import Lease
-from .services import calls, deliveries, gateways, inbox, incoming_files, notices, outages, outbox, watch
+from .services import (
+    calls,
+    deliveries,
+    gateways,
+    inbox,
+    incoming_files,
+    notices,
+    outages,
+    outbox,
+    retention,
+    watch,
+)
 from .services.vitals import LEASE
 
 LEASE_SECONDS = 5.0
@@ -48,6 +59,7 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
         ("inbox.forget_old", 3600, lambda: inbox.forget_old(clock.now())),
         ("calls.forget_old", 3600, lambda: calls.forget_old(clock.now())),
         ("incoming_files.fetch", 2, incoming_files.fetch),
+        ("retention.tidy", 3600, retention.tidy),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),

@@ -39,7 +39,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "default_changed", "cleaned_up", "spread_on", "spread_off", "channel_added",
         "channel_edited", "channel_paused", "channel_resumed", "channel_removed",
         "webhook_added", "webhook_edited", "webhook_paused", "webhook_resumed", "webhook_removed",
-        "webhook_secret_rotated", "webhook_disabled",
+        "webhook_secret_rotated", "webhook_disabled", "contact_exported", "contact_erased",
     ),
 }  # fmt: skip
 
@@ -86,6 +86,8 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "workspace_entered": ("mute", _l("%(who)s came over from another workspace")),
     "key_added": ("brand", _l("%(who)s added the API key %(name)s")),
     "key_revoked": ("warn", _l("%(who)s revoked the API key %(name)s")),
+    "contact_exported": ("mute", _l("%(who)s downloaded what is kept of a person")),
+    "contact_erased": ("warn", _l("%(who)s erased what was kept of a person")),
     "webhook_added": ("brand", _l("%(who)s added the webhook %(name)s")),
     "webhook_edited": ("mute", _l("%(who)s changed the webhook %(name)s")),
     "webhook_paused": ("warn", _l("%(who)s paused the webhook %(name)s")),

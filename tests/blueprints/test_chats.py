@@ -10,8 +10,8 @@ from sqlalchemy import select
 from wa_admin import clock
 from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import db, writing
-from wa_admin.models import Chat, IncomingFile, Message, MessageStatus, Reason, Role
-from wa_admin.services import chats, users
+from wa_admin.models import Chat, IncomingFile, LoginSession, Message, MessageStatus, Reason, Role
+from wa_admin.services import chats, logins, users
 
 HTMX = {"HX-Request": "true"}
 # what customers, groups and gateways may be called and write: none of it may become markup
@@ -241,3 +241,35 @@ def test_a_search_that_finds_nothing_leads_on(admin, chat):
 
 def test_a_line_that_is_not_in_the_chat_is_not_found(admin, chat):
     assert admin.get(f"/chats/{chat.id}?line=999").status_code == 404
+
+
+def test_an_admin_downloads_what_is_kept_of_a_person(admin, chat):
+    answer = admin.get(f"/chats/{chat.id}/export")
+    assert answer.json["written"][0]["text"] == "Halo, masih buka?"
+    assert answer.headers["Content-Disposition"].startswith("attachment") and "no-store" in str(
+        answer.headers
+    )
+
+
+def test_an_admin_erases_a_person_after_a_question(admin, chat):
+    assert "Nothing brings this back" in admin.get(f"/chats/{chat.id}/removal").text
+    assert db.session.query(Chat).count() == 1
+    assert admin.post(f"/chats/{chat.id}/removal").location == "/chats"
+    db.session.rollback()
+    assert db.session.query(Chat).count() == 0
+    assert "Erased: 1 messages that came in" in admin.get("/chats").text
+
+
+def test_erasing_needs_the_password_again(admin, chat):
+    with writing():
+        db.session.query(LoginSession).update({"proved_at": clock.now() - timedelta(hours=1)})
+    logins.forget_cached()
+    assert "/confirm" in admin.post(f"/chats/{chat.id}/removal").location
+    assert "/confirm" in admin.get(f"/chats/{chat.id}/export").location
+    assert db.session.query(Chat).count() == 1
+
+
+def test_a_group_is_no_person_to_erase(admin, connected):
+    group = hear(connected, chat="120363000000000001@g.us")
+    assert admin.get(f"/chats/{group.id}/removal").status_code == 404
+    assert "/removal" not in admin.get(f"/chats/{group.id}").text

@@ -48,6 +48,7 @@ ROUTES = {
         sessions.link_panel sessions.logout sessions.replace sessions.restart
     """,
     "manage": """
+        chats.erase chats.export chats.removal
         activity.audit_csv activity.audit_log alerts.edit alerts.index alerts.new alerts.pause
         alerts.remove alerts.resume alerts.test existing.enter gateways.move_session gateways.sync_sessions people.add
         people.assign people.index people.invite people.keep_out people.let_in people.new people.person

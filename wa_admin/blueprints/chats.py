@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from urllib.parse import quote
 
-from flask import Blueprint, Response, abort, g, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
@@ -14,9 +15,9 @@ from ..forms import refusals_shown_in
 from ..forms.chat import ReplyForm
 from ..models import Chat
 from ..permissions import Permission
-from ..services import chat_search, chats, conversation, incoming_files, outbox, roster
+from ..services import chat_search, chats, conversation, incoming_files, outbox, privacy, roster
 from . import row_number
-from .access import public, requires
+from .access import proved, public, requires
 
 bp = Blueprint("chats", __name__, url_prefix="/chats")
 
@@ -137,6 +138,47 @@ def open_file(token):
             "Cache-Control": "no-store",
         },
     )
+
+
+@bp.get("/<int:id>/export")
+@requires(Permission.MANAGE)
+@proved
+def export(id):
+    """All that is kept of the person, as a file."""
+    person = privacy.of_chat(chats.find(g.caller.workspace_id, id))
+    told = json.dumps(privacy.export(person, actor=g.caller.actor), ensure_ascii=False, indent=2)
+    headers = {
+        "Content-Disposition": f'attachment; filename="contact-{id}.json"',
+        "Cache-Control": "no-store",
+    }
+    return Response(told, mimetype="application/json", headers=headers)
+
+
+@bp.get("/<int:id>/removal")
+@requires(Permission.MANAGE)
+@proved
+def removal(id):
+    chat = chats.find(g.caller.workspace_id, id)
+    privacy.of_chat(chat)
+    return render_template("chats/removal.html", chat=chat)
+
+
+@bp.post("/<int:id>/removal")
+@requires(Permission.MANAGE)
+@proved
+def erase(id):
+    person = privacy.of_chat(chats.find(g.caller.workspace_id, id))
+    erased = privacy.erase(person, actor=g.caller.actor)
+    flash(
+        _(
+            "Erased: %(lines)s messages that came in, the texts of %(messages)s sent ones, %(files)s files.",
+            lines=erased.lines,
+            messages=erased.messages,
+            files=erased.files,
+        ),
+        "ok",
+    )
+    return hx.go(url_for(".index"))
 
 
 def _sent(id: int):

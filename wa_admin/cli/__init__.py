@@ -19,6 +19,7 @@ COMMANDS = {
     "outbox": "messages:outbox",
     "users": "people:users",
     "keys": "people:keys",
+    "contacts": "contacts:contacts",
     "workspaces": "workspaces:workspaces",
     "audit": "audit:audit",
     "webhooks": "webhooks:webhooks",

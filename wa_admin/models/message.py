@@ -100,7 +100,9 @@ class Message(Base):
 
     @property
     def can_retry(self) -> bool:
-        return self.status in (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.UNCERTAIN)
+        is_there = bool(self.body or self.attachment_id)  # its text is kept for some time only
+        ended = (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.UNCERTAIN)
+        return is_there and self.status in ended
 
     @property
     def is_settled(self) -> bool:

@@ -21,7 +21,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import ColumnElement, and_, bindparam, delete, func, or_, select, update
 
 from .. import clock
-from ..app import vault
+from ..app import settings, vault
 from ..extensions import db, writing
 from ..models import Call, CallStatus, Subscription
 from ..models.types import Word
@@ -37,7 +37,7 @@ RETRY_SECONDS = (5, 30, 120, 600, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600
 JITTER = 0.2
 LEASE = timedelta(seconds=45)  # longer than a call may take: outbound.DEADLINE_SECONDS
 AT_ONCE, AT_ONCE_WHILE_FAILING = 4, 1  # of one subscription
-KEEP_DELIVERED, KEEP = timedelta(days=7), timedelta(days=30)
+KEEP_DELIVERED = timedelta(days=7)
 GONE = 410
 
 # spelled out in the statement: SQLite finds no partial index for a parameter
@@ -161,10 +161,11 @@ def resend_failed(workspace_id: int, subscription: int | str) -> int:
 
 
 def forget_old(now: datetime) -> int:
-    """Drop the log of what arrived a week ago, and of all else after a month."""
+    """Drop the log of what arrived a week ago, and of all else after the days of the settings."""
+    keep = timedelta(days=settings().keep_webhook_days)
     old = or_(
-        Call.created_at < now - KEEP,
-        and_(Call.status == CallStatus.DELIVERED, Call.delivered_at < now - KEEP_DELIVERED),
+        Call.created_at < now - keep,
+        and_(Call.status == CallStatus.DELIVERED, Call.delivered_at < now - min(keep, KEEP_DELIVERED)),
     )
     with writing():
         return db.session.execute(delete(Call).where(old)).rowcount  # type: ignore[attr-defined,no-any-return]
