@@ -20,6 +20,10 @@
     if (zone) document.cookie = `wa_time_zone=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax`;
   }
 
+  // on a phone the place where one is may lie beyond the edge of its row
+  const here = document.querySelector(".tabs [aria-current]");
+  if (here) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 32;
+
   /* --- dialogs: what opened one gets the focus back, or the page's heading when it is gone --- */
   const open = (dialog, opener) => {
     if (!dialog || dialog.open) return;

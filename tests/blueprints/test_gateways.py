@@ -36,10 +36,10 @@ def office():
     return gateways.named("office")
 
 
-def test_every_kind_is_offered_with_what_it_cannot(admin):
+def test_every_kind_is_offered_with_what_it_can(admin):
     page = admin.get(f"{SETTINGS}/new").text
     assert all(name in page for name in ("WAHA", "GOWA", "Evolution API", "wa-gateway", "wwebjs-api"))
-    assert "Without: pairing code" in page
+    assert "All but: safe repeats" in page and "Only: QR code" in page
 
 
 @pytest.mark.parametrize("kind", ["waha", "gowa", "evolution", "wa_gateway", "wwebjs", "webhook"])

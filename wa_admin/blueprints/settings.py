@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from .. import browsers, clock
+from .. import browsers, clock, sentences
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.account import PasswordForm, ProfileForm
 from ..forms.people import KeyForm
 from ..permissions import Permission
-from ..services import api_keys, logins, roster, second_factor, users
+from ..services import activity, api_keys, logins, roster, second_factor, users
 from ..services import spread as spreading
 from .access import proved, requires
 
@@ -96,6 +98,7 @@ def keys():
         keys=found,
         limits=api_keys.sessions_of(found),
         now=clock.now(),
+        who=partial(sentences.who, people=activity.people(current_user.workspace_id)),
         added=added,
         raw=raw,
         panel_url=settings().public_url or request.host_url.rstrip("/"),

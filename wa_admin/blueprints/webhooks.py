@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from .. import sentences
 from ..forms import refusals_shown_in
 from ..forms.webhook import WebhookEditForm, WebhookForm
 from ..permissions import Permission
-from ..services import calls, subscriptions
+from ..services import activity, calls, subscriptions
 from ..vocabulary import CALL_ERRORS, CALLS, TIDINGS, WEBHOOK_NEXT, WEBHOOKS_OFF
 from . import row_number
 from .access import proved, requires
@@ -147,6 +150,7 @@ def _page(id: int, secret: str = ""):
         secret=secret,
         page=calls.page(g.caller.workspace_id, id, cursor, limit=25),
         counts=calls.counts(g.caller.workspace_id).get(id, {}),
+        who=partial(sentences.who, people=activity.people(g.caller.workspace_id)),
         **WORDS,
     )
 
