@@ -55,7 +55,7 @@ new PerformanceObserver((list) => {
 expect.set_options(timeout=WAIT_SECONDS * 1000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     assert path, "the browser tests need Chromium: make browser"
@@ -141,7 +141,7 @@ def fresh_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
     up.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Simulation]]:
     """Starts a panel with one account of each role and the session `main`, and everything behind it."""
     started: list[Simulation] = []
@@ -159,7 +159,7 @@ def start_up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         up.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def up(start_up: Callable[..., Simulation]) -> Simulation:
     """`number` and `unlinked` put it right."""
     return start_up()
@@ -180,7 +180,7 @@ def _copy(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(shutil.copytree(migrated, tmp_path_factory.mktemp("panel") / "data"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def enter(chromium: Browser, fill_login: Callable[..., None]) -> Callable[..., Any]:
     """Logs somebody in; the cookies, for windows that start logged in."""
 
@@ -197,13 +197,13 @@ def enter(chromium: Browser, fill_login: Callable[..., None]) -> Callable[..., A
     return log_in
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def logged_in(enter: Callable[..., Any], up: Simulation) -> Any:
     """The cookies of an admin."""
     return enter(up.url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def fill_login() -> Callable[..., None]:
     def fill(page: Page, role: str = "admin") -> None:
         page.get_by_label("E-mail").fill(f"{role}@example.com")
@@ -232,13 +232,13 @@ def unlinked(up: Simulation) -> Number:
     return up.number
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     with closing(Gallery(_copy(migrated, tmp_path_factory))) as gallery:
         yield gallery
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Gallery]:
     """Makes one that nobody else looks at."""
     return lambda: Gallery(_copy(migrated, tmp_path_factory))
@@ -252,7 +252,7 @@ def bare_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield gallery
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def visitor(enter: Callable[..., Any], gallery: Gallery) -> Any:
     """The cookies of an admin of the gallery."""
     return enter(gallery.url)

@@ -21,7 +21,6 @@ def link(admin, unlinked: Number) -> str:
     admin.page.get_by_role("link", name="The phone is somewhere else? Send a link").click()
     admin.page.get_by_role("button", name="Make a link").click()
     text: str = admin.page.locator(".code code").inner_text()
-    assert everywhere(admin.page) + too_wide(admin.page) == []
     return text
 
 
@@ -60,6 +59,10 @@ def test_a_link_that_is_taken_back_ends_before_the_eyes_of_its_reader(admin, win
     here.expect_complaints("410")
     here.page.reload()
     expect(here.page.get_by_role("heading", level=1)).to_have_text("This link has ended")
+
+
+def test_nothing_is_wrong_with_the_link_as_it_is_shown(admin, link):
+    assert everywhere(admin.page) + too_wide(admin.page) == []
 
 
 def test_nothing_is_wrong_with_what_the_owner_of_the_phone_sees(window, up, link):

@@ -1,0 +1,1 @@
+"""A package, so that what its tests share is gone when the last of them has run."""
