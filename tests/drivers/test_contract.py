@@ -356,3 +356,10 @@ def test_the_readme_says_what_each_gateway_can():
     rows = readme.partition("## Gateways")[2].partition("| QR code")[2].splitlines()[: len(CAPABILITIES)]
     told = [[cell.strip() == "yes" for cell in row.split("|")[-8:-1]] for row in rows]
     assert [[ability in DRIVERS[name].capabilities for name in names] for ability in CAPABILITIES] == told
+
+
+def test_what_whatsapp_said_of_a_message_can_be_asked_for_later(gateway):
+    driver, asked = gateway("findStatusMessage")
+    seen = driver.receipts_of("Totale Bot", "3EB09F77B5330221B9B456")
+    assert [(one.instance, one.kind) for one in seen] == [("Totale Bot", "delivered"), ("Totale Bot", "read")]
+    assert driver.receipts_of("Totale Bot", "3EB0") == []

@@ -23,6 +23,7 @@ class Bundled(Evolution):
     codes = 6  # whatsmeow qrchan.go
     settling_seconds = 0.0
     has_true_clock = True
+    keeps_receipts = False  # but what it could not tell
 
     def connect(self, instance: str) -> Code | State:
         return self._linking(instance, self._connect(instance))

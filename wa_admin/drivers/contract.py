@@ -333,6 +333,8 @@ class Driver(ABC):
     starts_for_seconds: ClassVar[float] = 0.0
     # so long it may be "connecting" by itself between "connected" and "connected", which nobody need know of
     reopens_within_seconds: ClassVar[float] = 0.0
+    # whether `receipts_of` can be asked
+    keeps_receipts: ClassVar[bool] = False
     # keys that stand in the gateway's own examples, or that it uses when none is set
     weak_keys: ClassVar[frozenset[str]] = frozenset()
 
@@ -428,6 +430,10 @@ class Driver(ABC):
 
     @abstractmethod
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
+
+    def receipts_of(self, instance: str, provider_id: str) -> builtins.list[ReceiptSeen]:
+        """What WhatsApp has said of a message of ours; where the gateway keeps it (`keeps_receipts`)."""
+        raise Unsupported("this gateway keeps no receipts")
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
         """Whether the gateway itself sent this webhook, by the signature or the key that it offers."""

@@ -27,6 +27,7 @@ from .contract import (
     GatewayError,
     InstanceNotFound,
     NotConnected,
+    ReceiptSeen,
     Rejected,
     Remote,
     Seen,
@@ -74,6 +75,7 @@ class Evolution(Driver):
     settling_seconds: ClassVar[float] = 2.0
     # its date_time is local time with a Z
     has_true_clock: ClassVar[bool] = False
+    keeps_receipts = True
 
     def __init__(
         self,
@@ -224,6 +226,12 @@ class Evolution(Driver):
             Checked(number, found[number].get("exists") is True, text_of(found[number], "jid"))
             for number in numbers  # the gateway answers in an order of its own
         ]
+
+    def receipts_of(self, instance: str, provider_id: str) -> builtins.list[ReceiptSeen]:
+        path, body = path_to("chat/findStatusMessage", instance), {"where": {"id": provider_id}}
+        rows = need_array(self._call("POST", path, body=body, seconds=self.read_seconds))
+        seen = evolution_events.receipts(instance, rows)
+        return [one for one in seen if one.provider_id == provider_id]
 
     def identity(self, body: bytes) -> bytes:
         return evolution_events.identity(body)

@@ -121,6 +121,14 @@ def state_of(said: dict[str, Any]) -> State:
     )
 
 
+def receipts(instance: str, updates: Any, at: datetime | None = None) -> Iterator[ReceiptSeen]:
+    """From messages.update or findStatusMessage."""
+    for update in _each(updates):
+        kind, provider_id = RECEIPTS.get(text_of(update, "status") or ""), text_of(update, "keyId")
+        if kind and provider_id and update.get("fromMe") is not False:
+            yield ReceiptSeen(instance, provider_id, kind, at)
+
+
 def number_of(jid: Any) -> str | None:
     """4915100000001:7@s.whatsapp.net is the number 4915100000001; a LID or a group is none."""
     if not isinstance(jid, str) or not jid.endswith(PERSON):
@@ -182,10 +190,7 @@ def _gone(envelope: Envelope) -> Iterator[Seen]:
 
 
 def _receipts(envelope: Envelope) -> Iterator[Seen]:
-    for update in _each(envelope.data):
-        kind, provider_id = RECEIPTS.get(text_of(update, "status") or ""), text_of(update, "keyId")
-        if kind and provider_id and update.get("fromMe") is not False:
-            yield ReceiptSeen(envelope.instance, provider_id, kind, envelope.at)
+    return receipts(envelope.instance, envelope.data, envelope.at)
 
 
 def _sent(envelope: Envelope) -> Iterator[Seen]:
