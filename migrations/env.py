@@ -1,12 +1,14 @@
 """Runs the migrations on the engine of the application, one transaction for all of them."""
 
 from alembic import context
+from click import ClickException
 
 import wa_admin.models  # noqa: F401 - so that Base knows the tables
 from wa_admin import upgrades
 from wa_admin.extensions import Base, db, writing_scope
 from wa_admin.models.chat import SEARCH
 from wa_admin.models.types import UtcDateTime, Word, tell_postgresql
+from wa_admin.refusal import Refusal
 
 
 def plain_type(kind: str, item: object, _: object) -> str | bool:
@@ -29,7 +31,10 @@ def prepare() -> None:
         wanted = context.get_revision_argument()
     except KeyError:
         return
-    upgrades.prepare(wanted)
+    try:
+        upgrades.prepare(wanted)
+    except Refusal as error:  # a sentence, whichever command asked for it
+        raise ClickException(str(error)) from error
 
 
 def run() -> None:

@@ -7,6 +7,7 @@ from collections import namedtuple
 import pytest
 import released
 import sqlalchemy as sa
+from click import ClickException
 from conftest import environment
 from databases import POSTGRESQL
 from flask_migrate import Migrate, downgrade, upgrade
@@ -86,7 +87,7 @@ def test_without_an_upgrade_nothing_is_copied(old):
 def test_a_full_disk_is_told_before_anything_changes(old, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 99, 1))
-    with pytest.raises(upgrades.NoRoomToUpgrade, match=r"no room for a copy .* MB free"):
+    with pytest.raises(ClickException, match=r"no room for a copy .* MB free"):
         up.prepare()
     assert upgrades.revision(db.engine) == "0001"
 
@@ -95,7 +96,7 @@ def test_a_database_of_a_newer_version_is_left_alone(empty_app):
     upgrade()
     with db.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '9001'"))
-    with pytest.raises(upgrades.TooNew, match="install that one again"):
+    with pytest.raises(ClickException, match="install that one again"):
         up.prepare()
 
 

@@ -47,7 +47,7 @@ class TooNew(Refusal):
 
 
 def upgrade(*, keeps_copy: bool = True) -> None:
-    """To the newest schema. Raises NoRoomToUpgrade, TooNew before anything has changed."""
+    """To the newest schema. Raises ClickException with a sentence before anything has changed."""
     if "migrate" not in current_app.extensions:
         Migrate(current_app, db, directory=current_app.config["MIGRATIONS"])
     current_app.config["COPY_BEFORE_UPGRADE"] = keeps_copy
@@ -60,7 +60,7 @@ def known_revisions() -> list[str]:
 
 
 def prepare(wanted_revision: str | None) -> None:
-    """Called by `migrations/env.py` before it changes the schema, whoever asked for it."""
+    """Called by `migrations/env.py` before it changes the schema. Raises NoRoomToUpgrade, TooNew."""
     here = revision(db.engine)
     if here is None or here == wanted_revision:
         return
