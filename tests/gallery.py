@@ -229,6 +229,7 @@ PAGES = {
     "edit_session": "/sessions/1/edit",
     "add_session": "/sessions/new",
     "delete_session": "/sessions/1/delete",
+    "existing_session": "/sessions/1/existing",
     "disconnect": "/sessions/1/confirm/disconnect",
     "unlink": "/sessions/1/confirm/logout",
     "another_number": "/sessions/1/confirm/replace",
