@@ -40,8 +40,9 @@ def of(item: Any, option: str) -> list[str]:
     """The databases that a test, or a function that makes tests, is to run on."""
     markers = {marker.name for marker in item.iter_markers()}
     path = item.nodeid.partition("tests/")[2]
-    if "sqlite" in markers:
-        return [SQLITE]
+    for only in (SQLITE, POSTGRESQL):
+        if only in markers:
+            return [only]
     if option == "both":
         return [SQLITE, POSTGRESQL] if path.startswith(ON_BOTH) else [SQLITE]
     return [option]

@@ -26,12 +26,16 @@ SQLITE_PRAGMAS = (
     f"busy_timeout={1000 * BUSY_SECONDS}",
     "foreign_keys=ON",
 )
-# behind a pooler the role has to bring them; the third ends who stopped in the middle of a transaction
+# behind a pooler the role has to bring them
 POSTGRESQL_SETTINGS = (
     "TIME ZONE 'UTC'",
-    f"lock_timeout = '{BUSY_SECONDS}s'",
     "statement_timeout = '60s'",
     "idle_in_transaction_session_timeout = '90s'",
+)
+# the second ends a process that is frozen while everybody waits for it
+WHILE_WRITING = (
+    f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'; "
+    f"SET LOCAL idle_in_transaction_session_timeout = '{2 * BUSY_SECONDS}s'; "
 )
 # of PostgreSQL: any numbers that nobody else takes
 _WRITERS, _SESSIONS = 7_283_464, 7_283
@@ -55,9 +59,9 @@ class _Reach:
     locks: str
 
 
-_ALONE = _Reach(True, f"SELECT pg_advisory_xact_lock({_WRITERS})")
-_BESIDE_OTHERS = _Reach(False, f"SELECT pg_advisory_xact_lock_shared({_WRITERS})")
-_MIGRATING = _Reach(True, f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; {_ALONE.locks}")
+_ALONE = _Reach(True, f"{WHILE_WRITING}SELECT pg_advisory_xact_lock({_WRITERS})")
+_BESIDE_OTHERS = _Reach(False, f"{WHILE_WRITING}SELECT pg_advisory_xact_lock_shared({_WRITERS})")
+_MIGRATING = _Reach(True, f"SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({_WRITERS})")
 
 _writing: contextvars.ContextVar[_Reach | None] = contextvars.ContextVar("writing", default=None)
 # SQLite's busy handler is unfair between threads; one lock in the process keeps the tail short

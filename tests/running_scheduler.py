@@ -1,0 +1,50 @@
+"""A real scheduler process for tests, with a log of its own; stopped, killed or frozen at will."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class RunningScheduler:
+    """`python -m wa_admin.scheduler` on a migrated `data_dir`, or on the database that the test runs on."""
+
+    def __init__(self, data_dir: Path, log: Path, **environ: str) -> None:
+        self.log = log
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
+        if url := os.environ.get("WA_DATABASE_URL"):
+            plain["WA_DATABASE_URL"] = url
+        with log.open("w") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "wa_admin.scheduler"],
+                cwd=ROOT,
+                env=plain | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"} | environ,
+                stderr=said,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def leads(self) -> bool:
+        """Whether it has begun to lead, and has not lost the lead since."""
+        said = self.said()
+        return said.rfind(": scheduler leads") > said.rfind("the lead is lost")
+
+    def stands_by(self) -> bool:
+        return "standing by" in self.said() and not self.leads()
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """kill -9, frozen or not."""
+        self.process.kill()
+        self.process.wait()
