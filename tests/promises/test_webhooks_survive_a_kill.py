@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
-from app_receiver import AppReceiver
+from app_receiver import NO_TLS, AppReceiver
 
 from wa_admin import clock
+from wa_admin.drivers.outbound import Outbound
 from wa_admin.extensions import db, writing
 from wa_admin.models import Call, CallStatus
-from wa_admin.services import subscriptions, tidings
+from wa_admin.services import calls, subscriptions, tidings
 
 CALL = """
 from wa_admin import create_app
@@ -43,8 +45,17 @@ def call(make_app, receiver):
         return subscriptions.test(1, 1)
 
 
-def make_calls(environ, **more):
-    return subprocess.run([sys.executable, "-c", CALL], env=environ | more, timeout=60).returncode
+def killed_at(point, environ):
+    crash = {"WA_ADMIN_CRASH_AT": point}
+    return subprocess.run([sys.executable, "-c", CALL], env=environ | crash, timeout=60).returncode
+
+
+@pytest.fixture
+def make_calls(app):
+    """As the process does that comes after the one that was killed."""
+    outbound = Outbound((ip_network("127.0.0.0/8"),), tls=NO_TLS)
+    yield lambda: calls.deliver_next(1, outbound)
+    outbound.close()
 
 
 def lease_runs_out():
@@ -53,12 +64,14 @@ def lease_runs_out():
 
 
 @pytest.mark.parametrize(("point", "heard"), [("after_call_claim", 1), ("before_call_result", 2)])
-def test_a_call_under_way_at_a_kill_is_made_again_under_the_same_id(environ, call, receiver, point, heard):
-    assert make_calls(environ, WA_ADMIN_CRASH_AT=point) == 137
-    assert make_calls(environ) == 0
+def test_a_call_under_way_at_a_kill_is_made_again_under_the_same_id(
+    environ, call, make_calls, receiver, point, heard
+):
+    assert killed_at(point, environ) == 137
+    make_calls()
     assert len(receiver.ids) == heard - 1  # the lease is not over
     lease_runs_out()
-    assert make_calls(environ) == 0
+    make_calls()
     db.session.rollback()
     assert receiver.ids == [call.uid] * heard
     assert db.session.query(Call).one().status == CallStatus.DELIVERED
