@@ -65,10 +65,24 @@ def test_any_order_of_receipts_and_answer_ends_the_same(send, kinds, end):
     assert db.session.query(Receipt).filter_by(message_id=None).count() == 0
 
 
+@pytest.mark.parametrize("zone", [None, timedelta(hours=7)])
 @pytest.mark.parametrize("order", list(permutations(range(len(STATES)))))
-def test_any_order_of_states_ends_with_the_last_that_happened(connected, order):
-    for place in order:
-        take_in(STATES[place])
+def test_any_order_of_states_ends_with_the_last_that_happened(connected, order, zone):
+    """Also by a clock that is hours off."""
+    for seen in (STATES[place] for place in order):
+        take_in(seen if zone is None else StateSeen(NAME, seen.state, turn=seen.at + zone))
     db.session.refresh(connected)
     assert (connected.status, connected.reason) == ("disconnected", "replaced")
     assert connected.linked_at is not None
+
+
+def test_a_clock_that_was_put_back_is_followed(connected):
+    open_, gone = State("connected", None, "open"), State("disconnected", "logged_out", "close")
+    take_in(StateSeen(NAME, open_, turn=BEGAN), StateSeen(NAME, gone, turn=BEGAN - timedelta(minutes=59)))
+    assert connected.status == "disconnected"
+
+
+def test_a_gateway_that_is_replaced_by_one_with_a_true_clock_is_heard(connected):
+    open_, gone = State("connected", None, "open"), State("disconnected", "logged_out", "close")
+    take_in(StateSeen(NAME, open_, turn=BEGAN + timedelta(hours=7)), StateSeen(NAME, gone, BEGAN))
+    assert connected.status == "disconnected"

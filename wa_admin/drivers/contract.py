@@ -239,9 +239,12 @@ class Checked:
 
 @dataclass(frozen=True)
 class StateSeen:
+    """`turn` is when, by a clock that cannot be believed but tells what came first."""
+
     instance: str
     state: State
     at: datetime | None = None
+    turn: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

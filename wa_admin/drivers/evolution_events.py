@@ -74,23 +74,26 @@ ReadCode = Callable[[str, dict[str, Any]], Code | None]
 
 @dataclass(frozen=True)
 class Envelope:
-    """One webhook. `at` is None where the gateway's clock cannot be believed."""
+    """One webhook. `at` is None where the gateway's clock cannot be believed, whose word is `turn`."""
 
     event: str
     instance: str
     data: Any
     at: datetime | None
+    turn: datetime | None
     owner_number: str | None
 
 
 def read(body: bytes, read_code: ReadCode, *, believe_clock: bool) -> list[Seen]:
     """What a webhook says; of an event that we do not know, nothing. Raises BadAnswer."""
     said = _parsed(body)
+    told_at = moment(said.get("date_time"))
     envelope = Envelope(
         event=said["event"],
         instance=text_of(said, "instance") or "",
         data=said.get("data"),
-        at=moment(said.get("date_time")) if believe_clock else None,
+        at=told_at if believe_clock else None,
+        turn=told_at,
         owner_number=number_of(said.get("sender")),
     )
     if envelope.event == "qrcode.updated":
@@ -172,17 +175,21 @@ def _codes(envelope: Envelope, read_code: ReadCode) -> Iterator[Seen]:
     if code := read_code(envelope.instance, object_of(data.get("qrcode"))):
         yield CodeShown(envelope.instance, code)
     elif "statusCode" in data:  # the limit of codes is reached
-        yield StateSeen(envelope.instance, State("disconnected", "qr_expired", "refused"), envelope.at)
+        yield StateSeen(
+            envelope.instance, State("disconnected", "qr_expired", "refused"), envelope.at, envelope.turn
+        )
 
 
 def _states(envelope: Envelope) -> Iterator[Seen]:
     state = state_of(object_of(envelope.data))
     if state.status is not None:
-        yield StateSeen(envelope.instance, state, envelope.at)
+        yield StateSeen(envelope.instance, state, envelope.at, envelope.turn)
 
 
 def _logout(envelope: Envelope) -> Iterator[Seen]:
-    yield StateSeen(envelope.instance, State("disconnected", "logged_out", "logout"), envelope.at)
+    yield StateSeen(
+        envelope.instance, State("disconnected", "logged_out", "logout"), envelope.at, envelope.turn
+    )
 
 
 def _gone(envelope: Envelope) -> Iterator[Seen]:

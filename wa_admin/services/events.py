@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import singledispatch
 
 from sqlalchemy import select, update
@@ -21,6 +21,8 @@ from ..drivers.contract import (
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from . import chats, progress, status, tidings
+
+REPEATED_FOR = timedelta(minutes=30)  # Evolution tries a webhook for 20; clocks are put back by an hour
 
 
 def take_in(gateway: Gateway, seen: list[Seen], now: datetime | None = None) -> None:
@@ -42,9 +44,10 @@ def _apply(event: Seen, wa_session: WhatsAppSession, now: datetime) -> None:
 
 @_apply.register
 def _(event: StateSeen, wa_session: WhatsAppSession, now: datetime) -> None:
-    at = min(event.at, now) if event.at else None  # a clock ahead of ours must not outdate what follows
-    if at and wa_session.state_event_at and at < wa_session.state_event_at:
-        return  # a newer one came first
+    if _is_overtaken(event, wa_session.state_event_at):
+        return
+    # a clock ahead of ours must not outdate what follows
+    at = min(event.at, now) if event.at else event.turn
     wa_session.state_event_at = at or wa_session.state_event_at
     if _means_scanned(wa_session, event.state, now):
         status.scanned(wa_session, now=now)
@@ -80,6 +83,15 @@ def _(event: MessageSeen, wa_session: WhatsAppSession, now: datetime) -> None:
 @_apply.register
 def _(event: InstanceGone, wa_session: WhatsAppSession, now: datetime) -> None:
     status.move(wa_session, Status.DISCONNECTED, Reason.LOGGED_OUT, actor="gateway", now=now)
+
+
+def _is_overtaken(event: StateSeen, last: datetime | None) -> bool:
+    """Whether a newer one came first; a clock that jumps far back was set, and is followed."""
+    if last is None:
+        return False
+    if event.at is not None:
+        return event.at < last <= clock.now()
+    return event.turn is not None and timedelta() < last - event.turn < REPEATED_FOR
 
 
 def _session_of(gateway_id: int, instance: str) -> WhatsAppSession | None:
