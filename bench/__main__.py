@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import machine, many, outside, rounds, stub, subjects
+from . import machine, many, outside, rounds, stub, subjects, traffic
 
 HISTORY = Path(__file__).parent / "results" / "history.jsonl"
 KEPT_RUNS = 30
@@ -66,8 +66,11 @@ def _measure(place: Path) -> Iterator[Figure]:
     # after the looks, since each message accepted is news to them
     subjects.check({"accept": accept})
     yield from _accepting(accept)
+    yield from _login(panel)
+    yield from _weights(panel, looks)
     yield from _from_outside(place / "data")
     yield from _of_many(place)
+    yield from _traffic(place)
 
 
 def _accepting(accept: subjects.Subject) -> Iterator[Figure]:
@@ -92,6 +95,17 @@ def _queries(panel: subjects.Panel, looks: dict[str, subjects.Subject]) -> Itera
         yield Figure(f"queries_of_{name}", len(queries), most, most + 1)
 
 
+def _login(panel: subjects.Panel) -> Iterator[Figure]:
+    cpu = rounds.cpu_seconds({"login": panel.login(), "password": panel.password()}, rounds=5)
+    yield Figure("login_per_argon2", cpu["login"] / cpu["password"], 1.5, 2.0)
+
+
+def _weights(panel: subjects.Panel, looks: dict[str, subjects.Subject]) -> Iterator[Figure]:
+    _, body = looks["fragment"]()
+    yield Figure("first_visit_kilobytes", panel.first_visit() / 1024, 60.0, 80.0)
+    yield Figure("poll_kilobytes", len(body) / 1024, 1.5, 3.0)
+
+
 def _from_outside(data_dir: Path) -> Iterator[Figure]:
     bare, ours = outside.starts(data_dir)
     yield Figure("rss_megabytes", ours.rss_bytes / 1e6)
@@ -103,12 +117,23 @@ def _from_outside(data_dir: Path) -> Iterator[Figure]:
 def _of_many(place: Path) -> Iterator[Figure]:
     few, thousand = many.costs(place)
     page_of_few, page_of_many = few.page_seconds / few.h_seconds, thousand.page_seconds / thousand.h_seconds
-    yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3, 1.5)
+    # fifty rows beside ten cards, most of which are kept drawn
+    yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3, 2.0)
+    yield Figure("list_page_of_1000_per_h", page_of_many)
     yield Figure("list_news_of_10_per_h", few.news_seconds / few.h_seconds, 8.0, 12.0)
     yield Figure("list_unchanged_of_10_per_h", few.unchanged_seconds / few.h_seconds, 3.5, 4.5)
     yield Figure("list_unchanged_of_1000_per_h", thousand.unchanged_seconds / thousand.h_seconds)
     yield Figure("check_of_1000_seconds", thousand.tick_seconds, 10.0)
     yield Figure("rss_of_1000_per_10", thousand.rss_bytes / few.rss_bytes, 1.2, 1.35)
+
+
+def _traffic(place: Path) -> Iterator[Figure]:
+    seen = traffic.measured(place / "traffic")
+    yield Figure("drain_seconds_per_100", 100 / seen.drained_a_second, 1.0)
+    yield Figure("pace_per_limit", seen.pace * traffic.INTERVAL_SECONDS, 1.0, 1.005)
+    yield Figure("limit_per_pace", 1 / (seen.pace * traffic.INTERVAL_SECONDS), 1.0 / 0.95)
+    yield Figure("webhook_p99_milliseconds", seen.hook_p99 * 1000, 100.0)
+    yield Figure("webhooks_lost", seen.hooks_lost, 0, 0)
 
 
 def _print_table(figures: list[Figure]) -> None:

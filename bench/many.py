@@ -58,7 +58,7 @@ def _measured(data_dir: Path, count: int) -> Cost:
 def main(data_dir: Path, count: int) -> None:
     panel = subjects.Panel(data_dir, max_sessions=count)
     with panel.app.app_context(), _gateway() as url:
-        first = _add(count - 1, url)
+        first = add(count - 1, url)
         page = panel.home()
         looks = {
             "bare": panel.bare(),
@@ -77,7 +77,7 @@ def main(data_dir: Path, count: int) -> None:
     print(json.dumps(asdict(cost)))
 
 
-def _add(count: int, url: str) -> WhatsAppSession:
+def add(count: int, url: str) -> WhatsAppSession:
     """So many linked sessions more, all on a gateway that takes its time."""
     now = clock.now()
     with writing():

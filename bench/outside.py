@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,16 +55,32 @@ def _quickest(starts: list[Start]) -> Start:
 
 def _start(command: list[str], port: int, environ: dict[str, str]) -> Start:
     began = time.perf_counter()
+    with _running(command, port, environ) as process:
+        seconds = time.perf_counter() - began
+        seen = psutil.Process(process.pid)
+        cpu = seen.cpu_times()
+        return Start(seconds, cpu.user + cpu.system, seen.memory_info().rss)
+
+
+@contextmanager
+def running_panel(data_dir: Path) -> Iterator[int]:
+    """The port of a panel that serves this data directory."""
+    port = _free_port()
+    ours = {"WA_DATA_DIR": str(data_dir), "WA_PORT": str(port)}
+    with _running([sys.executable, "-m", "wa_admin.panel"], port, ours):
+        yield port
+
+
+@contextmanager
+def _running(command: list[str], port: int, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Such a process, once it answers."""
     process = subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL)
     try:
         while not _answers(port):
             if process.poll() is not None:
                 raise RuntimeError(f"{command[1:3]} ended with {process.returncode}")
             time.sleep(0.002)
-        seconds = time.perf_counter() - began
-        seen = psutil.Process(process.pid)
-        cpu = seen.cpu_times()
-        return Start(seconds, cpu.user + cpu.system, seen.memory_info().rss)
+        yield process
     finally:
         process.kill()
         process.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from flask import Flask
 from sqlalchemy import event
 from werkzeug.test import EnvironBuilder
 
-from wa_admin import clock, create_app, up
+from wa_admin import clock, create_app, passwords, up
 from wa_admin.extensions import db, writing
 from wa_admin.models import Role, Status, WhatsAppSession
 from wa_admin.services import api_keys, gateways, logins, users
@@ -29,8 +30,9 @@ Subject = Callable[[], Any]
 class Panel:
     """A panel with one linked session, a person who looks at it and an app that sends through it."""
 
-    def __init__(self, data_dir: Path, max_sessions: int = 1) -> None:
-        self.app = create_app({"WA_DATA_DIR": str(data_dir), "WA_MAX_SESSIONS": str(max_sessions)})
+    def __init__(self, data_dir: Path, max_sessions: int = 1, **settings: str) -> None:
+        places = {"WA_DATA_DIR": str(data_dir), "WA_MAX_SESSIONS": str(max_sessions)}
+        self.app = create_app(places | settings)
         with self.app.app_context():
             up.prepare()
             self._session_id = _linked_session()
@@ -66,6 +68,25 @@ class Panel:
         """A webhook with a wrong secret."""
         return request(self.app, "/hooks/1/forged", json={"event": "connection.update"})
 
+    def login(self) -> Subject:
+        """From a password to the token of a new login."""
+        return self._inside(
+            lambda: logins.log_in("bench@example.com", PASSWORD, address="127.0.0.1", agent="bench")
+        )
+
+    def password(self) -> Subject:
+        """What no login can do without: argon2."""
+        stored = passwords.hashed(PASSWORD)
+        return self._inside(lambda: passwords.fits(stored, PASSWORD))
+
+    def first_visit(self) -> int:
+        """Bytes of the home page with all that it loads, compressed as by a proxy."""
+        _, page = self.home()()
+        files = set(re.findall(r'(?:src|href)="(/static/[^"?#]+)', page.decode()))
+        root = Path(str(self.app.static_folder))
+        kept = [(root / name.removeprefix("/static/")).read_bytes() for name in files]
+        return sum(len(gzip.compress(content)) for content in [page, *kept])
+
     @contextmanager
     def counted_queries(self) -> Iterator[list[str]]:
         """The statements that reach the database meanwhile."""
@@ -85,6 +106,13 @@ class Panel:
 
     def poll(self, path: str) -> Subject:
         return request(self.app, path, headers={"Cookie": self._cookie, "HX-Request": "true"})
+
+    def _inside(self, act: Subject) -> Subject:
+        def call() -> Any:
+            with self.app.app_context():
+                return act()
+
+        return call
 
     def _signed_in(self) -> str:
         token = logins.log_in("bench@example.com", PASSWORD, address="127.0.0.1", agent="bench")

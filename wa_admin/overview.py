@@ -112,7 +112,7 @@ def version(shown: Lineup) -> str:
 
 
 def spoken(seen: Glance) -> str:
-    return f"{seen.wa_session.name}: {words.look_words(seen.wa_session).word}."
+    return f"{seen.wa_session.name}: {words.look_word(seen.wa_session).word}."
 
 
 def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
@@ -127,11 +127,13 @@ def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
 
 
 def _line(seen: Glance, may: Callable[[Permission], bool], is_row: bool = False) -> dict[str, Any]:
-    menu, step = ("", "") if is_row else _acts_of(seen.wa_session, may)
+    one = seen.wa_session
+    menu, step = ("", "") if is_row else _acts_of(one, may)
+    needs_no_sentence = is_row or one.look == Look.CONNECTED
     return {
-        "wa_session": seen.wa_session,
+        "wa_session": one,
         "today": seen.today,
-        "shown": words.look_words(seen.wa_session),
+        "shown": words.look_word(one) if needs_no_sentence else words.look_words(one),
         "icons": _icons(),
         "menu": menu,
         "step": step,

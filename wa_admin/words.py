@@ -148,9 +148,14 @@ def _translated(directory: str) -> dict[str, str]:
 
 def look_words(wa_session: Any) -> Words:
     """The words for what the session looks like now, its facts filled in."""
-    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
-    words, facts = _look_words(wa_session.look, str(get_locale()), catalogues), _Facts(wa_session)
+    words, facts = look_word(wa_session), _Facts(wa_session)
     return Words(words.word, words.tone, words.icon, words.what % facts, words.next % facts)
+
+
+def look_word(wa_session: Any) -> Words:
+    """The same for who needs no sentence: the facts of those are not filled in."""
+    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
+    return _look_words(wa_session.look, str(get_locale()), catalogues)
 
 
 @lru_cache(maxsize=len(LOOKS) * len(LANGUAGES))
