@@ -65,6 +65,7 @@ ROUTES = {
         workspaces.remove
     """,
     "key look": """
+        api_chats.index api_chats.messages
         api_admin.index api_v1.list_messages api_v1.list_sessions api_v1.show_message api_v1.status
     """,
     "key send": """

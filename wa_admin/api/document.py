@@ -96,6 +96,7 @@ class _Document:
             },
             tags=[
                 {"name": "messages", "description": _("Send, look up, cancel, send again.")},
+                {"name": "chats", "description": _("What people write, and what was answered.")},
                 {"name": "sessions", "description": _("The linked WhatsApp accounts.")},
                 {"name": "webhooks", "description": _("The apps that are told what happens.")},
                 {"name": "admin", "description": _("Sessions once more, in the shape of older panels.")},
@@ -104,7 +105,7 @@ class _Document:
         )
         self._add_security()
         self._add_failures()
-        for name in ("Fault", "Step"):  # named in other schemas only by reference
+        for name in ("Fault", "Step", "LastLine", "ChatFile"):  # named in other schemas only by reference
             self._reference(name)
 
     def add(self, rule: Rule, described: Operation) -> None:

@@ -92,6 +92,8 @@ CATALOGUE: dict[str, Known] = {
     "number_missing": Known(400, _l("There is no phone number.")),
     "group_id": Known(400, _l("A person's number is needed, and this is a group.")),
     "bad_group_id": Known(400, _l("This is no group id.")),
+    "chat_not_found": Known(404, _l("There is no such chat.")),
+    "bad_cursor": Known(400, _l("The cursor is none that an answer gave.")),
     "message_not_found": Known(404, _l("There is no such message.")),
     "message_missing": Known(400, _l("There is neither a text nor a file.")),
     "message_too_long": Known(400, _l("The text is too long.")),

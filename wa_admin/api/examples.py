@@ -234,7 +234,7 @@ class _Reader:
 
 
 def _filled(path: str, id: str) -> str:
-    has_number = "/messages/" in path or "/webhooks/" in path
+    has_number = any(room in path for room in ("/messages/", "/webhooks/", "/chats/"))
     return path.replace("{id}", MESSAGE_ID if has_number else quote(IN_PATH["id"]))
 
 

@@ -16,6 +16,7 @@ def register(app: Flask) -> None:
         activity,
         alerts,
         api_admin,
+        api_chats,
         api_passkeys,
         api_v1,
         api_webhooks,
@@ -43,8 +44,8 @@ def register(app: Flask) -> None:
 
     for door in (
         alerts, link_pass, link_passkeys, existing, auth, second_factor, sessions, messages, chats, activity,
-        settings, api_v1, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes, gateways,
-        webhooks, people, joining, workspaces,
+        settings, api_v1, api_chats, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes,
+        gateways, webhooks, people, joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

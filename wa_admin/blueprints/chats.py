@@ -212,7 +212,7 @@ def _listed() -> dict[str, object]:
     cursor, is_unread = request.args.get("cursor"), "unread" in request.args
     try:
         shown = chats.listed(g.caller.workspace_id, unread=is_unread, cursor=cursor)
-    except ValueError:
+    except chats.BadCursor:
         abort(404)
     return {
         "q": "",
@@ -232,7 +232,7 @@ def _conversation(chat: Chat) -> dict[str, object]:
         before = conversation.up_to(chat, line_id) or abort(404)
     try:
         shown = conversation.page(chat, before)
-    except ValueError:
+    except chats.BadCursor:
         abort(404)
     return {
         "chat": chat,

@@ -13,6 +13,7 @@ from .access import public
 
 TITLES = {
     "messages": _l("Messages"),
+    "chats": _l("Chats"),
     "sessions": _l("Sessions"),
     "webhooks": _l("Webhooks"),
     "admin": _l("Sessions, in the older shape"),

@@ -41,6 +41,13 @@ class ChatNotFound(Refusal):
         super().__init__(_l("There is no such chat."))
 
 
+class BadCursor(Refusal, ValueError):
+    code = "bad_cursor"
+
+    def __init__(self) -> None:
+        super().__init__(_l("This cursor is none that an answer gave."), field="cursor")
+
+
 class SessionGone(Refusal):
     code = "session_gone"
     status = 409
@@ -151,10 +158,10 @@ def find(workspace_id: int, id: int) -> Chat:
 
 
 def read_cursor(cursor: str) -> tuple[datetime, int]:
-    """Raises ValueError."""
+    """Raises BadCursor."""
     micros, _, id = cursor.partition(".")
     if not (micros.isdecimal() and id.isdecimal() and len(micros) < 18 and len(id) < 18):
-        raise ValueError("this is no place in a list of chats")
+        raise BadCursor
     return EPOCH + timedelta(microseconds=int(micros)), int(id)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import exists, func, select
 
 from ..extensions import db
 from ..models import Attachment, Chat, Contact, IncomingFile, Line, Message, MessageStatus
-from .chats import PAGE
+from .chats import PAGE, BadCursor
 
 LAST = 2**62
 
@@ -31,10 +31,10 @@ class Edges:
 
     @classmethod
     def read(cls, cursor: str) -> Edges:
-        """Raises ValueError."""
+        """Raises BadCursor."""
         line, _, message = cursor.partition(".")
         if not (line.isdecimal() and message.isdecimal() and len(line) < 20 and len(message) < 20):
-            raise ValueError("this is no place in a chat")
+            raise BadCursor
         return cls(min(int(line), LAST), min(int(message), LAST))
 
     def __str__(self) -> str:
@@ -63,6 +63,7 @@ class Entry:
     error_code: str | None = None
     source: str | None = None  # who sent it through us
     sender: str = ""  # in a group
+    sender_number: str | None = None
     quoted: str = ""
     provider_id: str | None = None
     file: IncomingFile | Sent | None = None
@@ -98,7 +99,7 @@ _VERSION = (
 
 
 def page(chat: Chat, cursor: str | None = None, limit: int = PAGE) -> Conversation:
-    """The newest entries older than `cursor`. Raises ValueError for a cursor that is none."""
+    """The newest entries older than `cursor`. Raises BadCursor."""
     before = Edges.read(cursor) if cursor else Edges()
     lines = _rows(_lines(chat, before.line), limit)
     messages = [_rows(query, max(limit, PAGE)) for query in _messages(chat, before.message)]
@@ -181,6 +182,7 @@ def _of_line(row: Any) -> Entry:
         is_ours=line.from_me,
         line_id=line.id,
         sender=name or number or "",
+        sender_number=number,
         quoted=line.quoted,
         provider_id=line.provider_id,
         file=file,

@@ -10,7 +10,7 @@ from marshmallow import Schema, ValidationError
 
 from ...refusal import Refusal
 from ..fields import FAULTS, Fault
-from . import admin, messages, sessions, webhooks
+from . import admin, chats, messages, sessions, webhooks
 from .shape import Call
 
 
@@ -20,7 +20,7 @@ class NothingSchema(Call):
 
 KINDS = {"Nothing": NothingSchema} | {
     name.removesuffix("Schema"): found
-    for module in (sessions, messages, admin, webhooks)
+    for module in (sessions, messages, chats, admin, webhooks)
     for name, found in vars(module).items()
     if isinstance(found, type) and issubclass(found, Schema)
 }
