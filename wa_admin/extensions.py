@@ -117,9 +117,10 @@ def writing_scope() -> Iterator[None]:
 
 def engine_options(url: str) -> dict[str, Any]:
     """How the pool of connections to this database is kept."""
+    quiet = {"hide_parameters": True}  # an error would quote what a customer wrote
     if url.startswith("sqlite"):
-        return {}
-    return {
+        return quiet
+    return quiet | {
         "pool_size": 10,  # the threads of a panel, and two
         "max_overflow": 22,  # the threads of a scheduler, which wait for gateways and not for us
         "pool_timeout": BUSY_SECONDS,

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
@@ -148,6 +149,12 @@ def test_no_words_of_a_customer_come_into_the_log(connected, caplog):
     keep(said | {"data": {"message": {"conversation": "secret words"}}})
     read()
     assert "secret words" not in caplog.text
+
+
+def test_an_error_of_the_database_quotes_nothing(app):
+    with pytest.raises(SQLAlchemyError) as caught:
+        db.session.execute(db.text("SELECT :said FROM nowhere"), {"said": "secret words"})
+    assert "secret words" not in str(caught.value)
 
 
 def test_digests_are_forgotten_after_two_days(connected):

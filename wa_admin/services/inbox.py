@@ -18,13 +18,13 @@ from itertools import takewhile
 from typing import cast
 
 from sqlalchemy import Integer, Table, and_, bindparam, delete, exists, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from .. import clock
 from ..app import vault
 from ..drivers.contract import GatewayError, Seen
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, will_pass, writing
 from ..models import Gateway, HookCall
 from ..models.types import UtcDateTime
 from ..prepared import Prepared
@@ -204,9 +204,9 @@ def _read(gateway_id: int, calls: list[Kept]) -> None:
             _mark(calls)
             for call, seen in zip(calls, said, strict=True):
                 events.take_in(gateway, seen, call.received_at)
-    except OperationalError:
-        raise  # no fault of theirs: they are read again when the lease is over
     except Exception as error:
+        if isinstance(error, SQLAlchemyError) and will_pass(error):
+            raise  # no fault of theirs: they are read again when the lease is over
         if len(calls) == 1:
             _put_back(calls[0], error, clock.now())
         else:
