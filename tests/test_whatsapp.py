@@ -386,6 +386,12 @@ def test_each_code_is_drawn_once_until_the_phone_is_linked():
     assert ended.is_connected
 
 
+def test_a_passkey_is_waited_for_and_explained_once():
+    asked = seen("connecting", "passkey_required")
+    printed, ended = follow([seen("qr_pending"), asked, asked, seen("connected")], [code("one")])
+    assert printed.count("asks for the passkey of this account") == 1 and ended.is_connected
+
+
 def test_a_pairing_code_is_shown_in_two_groups():
     printed, _ = follow([seen("qr_pending"), seen("connected")], [code("one")], by_phone=True)
     assert "WZYE-H1YY" in printed and "█" not in printed

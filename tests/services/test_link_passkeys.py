@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from wa_admin import clock
+from wa_admin.drivers.contract import State, StateSeen
 from wa_admin.extensions import db, writing
 from wa_admin.models import AuditEntry, Event, Look, Reason, Status
-from wa_admin.services import gateway_settings, link_passkeys, links, sessions, watch
+from wa_admin.services import events, gateway_settings, link_passkeys, links, sessions, watch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "drivers"))
 
@@ -139,6 +140,13 @@ def test_a_demand_that_was_met_elsewhere_is_noticed(asked_by_waha, waha):
 def test_linking_again_gets_new_codes_in_place_of_the_demand(asked):
     links.link(1, asked.id, actor=WHO)
     watch.poll_links()
+    assert asked.look == Look.WAITING_FOR_SCAN
+
+
+def test_late_news_of_the_stop_before_it_does_not_end_a_link(asked):
+    links.link(1, asked.id, actor=WHO)
+    watch.poll_links()
+    events.take_in(asked.gateway, [StateSeen(asked.instance, State("disconnected", word="STOPPED"))])
     assert asked.look == Look.WAITING_FOR_SCAN
 
 
