@@ -302,7 +302,7 @@ def test_everything_is_there_again_on_an_empty_machine(backup, data_dir, elsewhe
 
 def test_what_happened_since_is_told(backup, elsewhere, run):
     said = run("restore", str(backup)).output
-    assert "1 messages waited then" in said and "log in anew" in said and "wa-admin up" in said
+    assert "1 message waited then" in said and "log in anew" in said and "wa-admin up" in said
 
 
 def test_what_was_there_lies_aside_and_nothing_of_it_is_lost(backup, data_dir, run):

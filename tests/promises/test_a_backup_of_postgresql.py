@@ -71,7 +71,7 @@ def test_it_comes_back_into_an_empty_database_and_sends_nothing(panel, server, f
     app = panel("found", is_new=True)
     done = run(app, "restore", str(file))
     assert done.exit_code == 0, done.output
-    assert "1 messages waited then" in done.output
+    assert "1 message waited then" in done.output
     found = rows(server.url("found"), "SELECT status, error_code, body FROM message")
     assert found == [("uncertain", "restored", TEXT)]
     keys = [(tmp_path / name / "secret.key").read_text().strip() for name in ("found", "lost")]

@@ -106,18 +106,22 @@ def _what_to_know(done: Restored) -> list[str]:
     ]
     if done.settled.messages:
         told.append(
-            f"{done.settled.messages} messages waited then and may have been sent since. Nothing of them is "
-            "sent before somebody says “Send it again” or “It arrived” under Messages, Uncertain "
+            f"{_counted(done.settled.messages, 'message')} waited then and may have been sent since. None of "
+            "them is sent before somebody says “Send it again” under Messages, Uncertain "
             "(or `wa-admin outbox retry`)."
         )
     if done.settled.calls:
         told.append(
-            f"{done.settled.calls} calls to webhooks of apps waited then and are not made: "
+            f"{_counted(done.settled.calls, 'call')} to webhooks of apps waited then and will not be made: "
             "`wa-admin webhooks resend` makes them."
         )
     if done.aside:
         told.append(f"What was there before lies in {done.aside}. Remove it when all is well.")
     return told
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _passphrase(file: Path | None, *, is_new: bool) -> str:
