@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -156,6 +157,11 @@ def secret_of(environ: Mapping[str, str], name: str) -> str:
     return _Environment(environ).given(name)
 
 
+def database_url(name: str, value: str) -> str:
+    """A database, written as in WA_DATABASE_URL. Raises BadSetting, which goes by this name."""
+    return _Environment({name: value}).database_url(name, "")
+
+
 def encryption_keys(environ: Mapping[str, str], data_dir: Path) -> tuple[str, ...]:
     """What seals the secrets of this data directory, newest first; made at the first start.
 
@@ -283,7 +289,7 @@ class _Environment:
             raise BadSetting(name, f"must list networks such as 10.0.0.0/8,fd00::/8: {error}") from error
 
     def database_url(self, name: str, default: str) -> str:
-        value = self.given(name) or default
+        value = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", self.given(name) or default)
         if not value.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise BadSetting(name, "must start with sqlite:/// or postgresql+psycopg://")
         if value.startswith("postgresql"):

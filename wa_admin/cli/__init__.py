@@ -29,6 +29,7 @@ COMMANDS = {
     "sample": "sample:sample",
     "backup": "backups:backup",
     "restore": "backups:restore",
+    "db-copy": "transfer:db_copy",
     "rotate-keys": "rotation:rotate_keys",
     "gateways": "gateways:gateways",
     "gateway": "processes:gateway",
