@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import statistics
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import machine, many, outside, rounds, stub, subjects, traffic
 
 HISTORY = Path(__file__).parent / "results" / "history.jsonl"
-KEPT_RUNS = 30
+KEPT_RUNS, USUAL_OF = 30, 5
+WORSE = 1.15  # than usual
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,18 @@ class Figure:
         None  # None: reported, never failing, since clocks and memory depend on the machine
     )
 
+    usual: float | None = None  # median of the last runs
+
+    @property
+    def fails(self) -> bool:
+        return self.verdict in ("FAILS", "WORSE")
+
     @property
     def verdict(self) -> str:
         if self.fails_above is not None and self.value > self.fails_above:
             return "FAILS"
+        if self.fails_above is not None and self.usual and self.value > WORSE * self.usual:
+            return "WORSE"
         if self.target is None:
             return ""
         return "ok" if self.value <= self.target else "above target"
@@ -38,12 +48,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wa-admin-bench-") as directory:
         place = Path(directory)
         about = machine.describe(place)
-        figures = list(_measure(place))
+        figures = [replace(figure, usual=_usual(figure.name)) for figure in _measure(place)]
     _print_table(figures)
     line = json.dumps({**about, **{figure.name: round(figure.value, 4) for figure in figures}})
     print(line)
     _keep(line)
-    return int(any(figure.verdict == "FAILS" for figure in figures))
+    return int(any(figure.fails for figure in figures))
 
 
 def _measure(place: Path) -> Iterator[Figure]:
@@ -144,11 +154,19 @@ def _print_table(figures: list[Figure]) -> None:
         print(f"{figure.name:<30}{figure.value:>10.2f}{target:>9}{fails_above:>8}  {figure.verdict}".rstrip())
 
 
+def _usual(name: str) -> float | None:
+    values = [run[name] for run in map(json.loads, _earlier()[-USUAL_OF:]) if name in run]
+    return statistics.median(values) if len(values) == USUAL_OF else None
+
+
 def _keep(line: str) -> None:
     """The last runs, to compare with; not in the repository, since they belong to this machine."""
     HISTORY.parent.mkdir(exist_ok=True)
-    earlier = HISTORY.read_text().splitlines() if HISTORY.exists() else []
-    HISTORY.write_text("\n".join([*earlier, line][-KEPT_RUNS:]) + "\n")
+    HISTORY.write_text("\n".join([*_earlier(), line][-KEPT_RUNS:]) + "\n")
+
+
+def _earlier() -> list[str]:
+    return HISTORY.read_text().splitlines() if HISTORY.exists() else []
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
-from zlib import crc32
 
 from flask import current_app
 from flask_babel import get_locale
@@ -96,7 +95,7 @@ def news(shown: Lineup, was: str, as_table: bool) -> hx.Fragment | None:
     """The lines that changed since the version `was`, and what is to be said of them; None when a session
     came or went: then the whole list is drawn anew."""
     known, _, told = was.partition(".")
-    if known != _members(shown) or len(told) != PRINT * len(shown.prints):
+    if known != shown.members or len(told) != PRINT * len(shown.prints):
         return None
     before = [told[start : start + PRINT] for start in range(0, len(told), PRINT)]
     changed = [n for n, one in enumerate(shown.prints) if one.text != before[n]]
@@ -107,16 +106,12 @@ def news(shown: Lineup, was: str, as_table: bool) -> hx.Fragment | None:
     return hx.Fragment(html, say=" ".join(map(spoken, moved)))
 
 
-def version(shown: Lineup) -> str:
-    return f"{_members(shown)}.{''.join(one.text for one in shown.prints)}"
-
-
 def spoken(seen: Glance) -> str:
     return f"{seen.wa_session.name}: {words.look_word(seen.wa_session).word}."
 
 
 def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
-    asked = {"v": version(shown), "table": int(as_table), "after": shown.after, "q": shown.text}
+    asked = {"v": shown.version, "table": int(as_table), "after": shown.after, "q": shown.text}
     known = urlencode({name: value for name, value in asked.items() if value})
     is_linking = any(one.is_linking for one in shown.prints)
     return {
@@ -186,10 +181,6 @@ def _acts(one: _Facts, _locale: str, _catalogues: str) -> tuple[Markup, Markup]:
 def _icons() -> str:
     asset: Any = current_app.jinja_env.globals["asset"]
     return f"{asset('img/icons.svg')}#"
-
-
-def _members(shown: Lineup) -> str:
-    return f"{crc32(repr([one.id for one in shown.prints]).encode()):x}"
 
 
 def _drawn(name: str, drawn: dict[str, Any]) -> str:

@@ -108,7 +108,7 @@ def _of_list(engine: Engine, environ: WSGIEnvironment, token_hash: str, query: d
     if shown is None:
         return None
     tell = partial(overview.news, shown, query.get("v", ""), as_table="table" in query)
-    return News(overview.version(shown), shown.by, tell)
+    return News(shown.version, shown.by, tell)
 
 
 def _told(app: Flask, tell: Callable[[], hx.Fragment | None], reader: Reader) -> WSGIApplication | None:

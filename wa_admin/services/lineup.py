@@ -114,6 +114,15 @@ class Lineup:
         return [Print(row[_ID], _print(_SHOWN(row)), _is_linking(row)) for row in self.rows]
 
     @cached_property
+    def members(self) -> str:
+        """Changes when a session came or went."""
+        return f"{crc32(repr([one.id for one in self.prints]).encode()):x}"
+
+    @cached_property
+    def version(self) -> str:
+        return f"{self.members}.{''.join(one.text for one in self.prints)}"
+
+    @cached_property
     def lines(self) -> list[Glance]:
         return [self.line(number) for number in range(len(self.prints))]
 
