@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from .. import sentences
 from ..app import settings
 from ..forms import refusals_shown_in
 from ..forms.people import ALL, SOME, AssignmentForm, InvitationForm, PersonForm, RoleForm
 from ..models import Role
 from ..permissions import Permission
-from ..services import invitations, roster, second_factor, users
+from ..services import activity, invitations, roster, second_factor, users
 from .access import proved, requires
 
 bp = Blueprint("people", __name__, url_prefix="/settings/people")
@@ -153,6 +155,7 @@ def _page(form: InvitationForm | None = None, **shown: Any):
         holders=second_factor.holders(workspace_id),
         required=second_factor.is_required(workspace_id),
         invitations=invitations.listed(workspace_id),
+        who=partial(sentences.who, people=activity.people(workspace_id)),
         **{"added": None, "shown_password": "", "invited": None, "link": ""} | shown,
     )
 
