@@ -22,10 +22,8 @@ class Figure:
     name: str
     value: float
     target: float | None = None
-    fails_above: float | None = (
-        None  # None: reported, never failing, since clocks and memory depend on the machine
-    )
-
+    # None: reported, never failing, since clocks and memory depend on the machine
+    fails_above: float | None = None
     usual: float | None = None  # median of the last runs
 
     @property
