@@ -24,6 +24,19 @@ def test_the_version_needs_neither_flask_nor_click():
     assert told.stdout == "wa-admin 0.1.0\n[]\n"
 
 
+def test_the_panel_starts_without_what_it_may_never_need(tmp_path):
+    code = (
+        "import sys; from wa_admin import create_app; create_app()\n"
+        "slow = 'sqlalchemy.dialects.postgresql', 'alembic', 'phonenumbers', 'httpx', 'webauthn', 'qrcode'\n"
+        "print([m for m in slow if m in sys.modules])"
+    )
+    environ = os.environ | {"WA_DATA_DIR": str(tmp_path)}
+    environ.pop("WA_DATABASE_URL", None)
+    started = [sys.executable, "-c", code]
+    told = subprocess.run(started, env=environ, capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"
+
+
 def test_it_works_from_any_directory(tmp_path):
     upgraded = wa_admin("db", "upgrade", cwd=tmp_path)
     assert upgraded.returncode == 0, upgraded.stderr
