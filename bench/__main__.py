@@ -125,9 +125,9 @@ def _from_outside(data_dir: Path) -> Iterator[Figure]:
 def _of_many(place: Path) -> Iterator[Figure]:
     few, thousand = many.costs(place)
     page_of_few, page_of_many = few.page_seconds / few.h_seconds, thousand.page_seconds / thousand.h_seconds
-    # fifty rows beside ten cards, most of which are kept drawn
-    yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3, 2.0)
-    yield Figure("list_page_of_1000_per_h", page_of_many)
+    # fifty rows beside ten cards, which get cheaper too: the cost itself is what may fail
+    yield Figure("list_page_of_1000_per_10", page_of_many / page_of_few, 1.3)
+    yield Figure("list_page_of_1000_per_h", page_of_many, fails_above=150.0)
     yield Figure("list_news_of_10_per_h", few.news_seconds / few.h_seconds, 8.0, 12.0)
     yield Figure("list_unchanged_of_10_per_h", few.unchanged_seconds / few.h_seconds, 3.5, 4.5)
     yield Figure("list_unchanged_of_1000_per_h", thousand.unchanged_seconds / thousand.h_seconds)
