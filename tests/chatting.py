@@ -17,6 +17,12 @@ BUDI = "628111000222"
 
 def hear(wa_session: WhatsAppSession, provider_id: str = "3EB0AA", **more: Any) -> Chat:
     """A message comes in, Budi's unless something else is said; the chat that it is in."""
+    tell(wa_session, provider_id, **more)
+    newest = select(Chat).order_by(Chat.rev.desc(), Chat.id.desc())
+    return db.session.scalars(newest, execution_options=scope.EVERYWHERE).first()
+
+
+def tell(wa_session: WhatsAppSession, provider_id: str = "3EB0AA", **more: Any) -> None:
     values = {
         "instance": wa_session.instance,
         "provider_id": provider_id,
@@ -28,5 +34,3 @@ def hear(wa_session: WhatsAppSession, provider_id: str = "3EB0AA", **more: Any) 
         "at": clock.now(),
     }
     events.take_in(wa_session.gateway, [MessageSeen(**values | more)], clock.now())
-    newest = select(Chat).order_by(Chat.rev.desc(), Chat.id.desc())
-    return db.session.scalars(newest, execution_options=scope.EVERYWHERE).first()

@@ -8,8 +8,8 @@ from .models import Role
 
 
 class Permission(StrEnum):
-    LOOK = "look"  # status, messages, activity
-    SEND = "send"  # write messages, and decide about uncertain ones
+    LOOK = "look"  # status, messages, chats, activity
+    SEND = "send"  # write messages, answer chats and mark them read, and decide about uncertain ones
     PAUSE = "pause"  # hold the sending of a session
     LINK = "link"  # codes, going online and offline, unlinking
     MANAGE = "manage"  # sessions, people, keys, alerts, webhooks of the workspace

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+from flask import current_app
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
 
 from .. import clock
+from ..drivers.contract import FileSeen, MessageSeen
 from ..extensions import db, writing
 from ..models import (
+    Chat,
     DailyCount,
     Delivery,
     Event,
@@ -22,7 +27,7 @@ from ..models import (
     WhatsAppSession,
 )
 from ..refusal import Refusal
-from . import progress, roster, sessions, timeline
+from . import chats, last_lines, progress, roster, sessions, timeline
 
 NAME, SESSION_ID, NUMBER = "Toko Sari", "toko_sari", "6281234567890"
 LINKED_FOR = timedelta(days=9)
@@ -37,6 +42,37 @@ TEXTS = (
     "Pesanan #{order} siap diambil di toko sampai pukul 20.00.",
 )
 SOURCES = ("key:orders-api", "key:orders-api", "key:billing", "cli")
+ANSWERED_BY = "key:orders-api"
+GROUP = {"chat": "120363041234567890@g.us", "group_name": "Tim Toko Sari"}
+# what people wrote: who, from which number, how many minutes ago, what, and what else there was
+SAID: tuple[tuple[str, str, int, str, dict[str, Any]], ...] = (
+    ("Rina Wulandari", "6281211112222", 1440, "Halo, apakah kue lapis masih ada?", {}),
+    (
+        "Rina Wulandari",
+        "6281211112222",
+        1438,
+        "Kalau ada, saya mau dua kotak ya",
+        {"answer": "Masih ada, Bu. Kami siapkan dua kotak."},
+    ),
+    (
+        "João Pedro",
+        "5511987654321",
+        320,
+        "Bom dia! Meu pedido chegou, muito obrigado",
+        {"answer": "Que bom! Obrigada pela preferência."},
+    ),
+    ("Dewi", "6281388889999", 200, "Besok saya izin datang siang", GROUP),
+    ("Agus", "6281377776666", 190, "Siap, saya buka toko", GROUP),
+    ("Budi Santoso", "6285711223344", 45, "Saya sudah transfer untuk #1021", {}),
+    ("Budi Santoso", "6285711223344", 44, "Ini buktinya", {"picture": "bukti-transfer.png"}),
+    (
+        "Rina Wulandari",
+        "6281211112222",
+        6,
+        "Bisa diantar ke Jalan Melati 12?",
+        {"quoted": "Masih ada, Bu. Kami siapkan dua kotak."},
+    ),
+)
 # the newest messages, oldest first: each ending once, whatever chance did before
 ENDINGS: tuple[tuple[MessageStatus, str | None], ...] = (
     (MessageStatus.FAILED, "not_on_whatsapp"),
@@ -86,9 +122,44 @@ def fill(wa_session: WhatsAppSession) -> int:
         step = (now - begin) / MESSAGES
         for number in range(MESSAGES):
             _message(wa_session, begin + number * step, number, chance)
+        _chats(wa_session, now)
         if wa_session.status == Status.CONNECTED:
             wa_session.last_proof_at, wa_session.last_proof = now, "delivery"
     return MESSAGES
+
+
+def _chats(wa_session: WhatsAppSession, now: datetime) -> None:
+    """What people wrote back, the oldest first; some of it nobody has read yet."""
+    for number, (name, phone, minutes_ago, said, more) in enumerate(SAID):
+        values = {
+            "instance": wa_session.instance,
+            "provider_id": f"3EB0SAMPLECHAT{number:04d}",
+            "chat": f"{phone}@s.whatsapp.net",
+            "sender_number": phone,
+            "sender_lid": None,
+            "push_name": name,
+            "text": said,
+            "at": now - timedelta(minutes=minutes_ago),
+        }
+        line = chats.take_in(wa_session, MessageSeen(**values | _told(more)), now)
+        if line is not None and (answer := more.get("answer")):
+            _answer(wa_session, phone, answer, line.at + timedelta(minutes=3))
+            db.session.get_one(Chat, line.chat_id).unread_count = 0
+
+
+def _told(more: dict[str, Any]) -> dict[str, Any]:
+    """What a gateway tells beside the text."""
+    told = {name: value for name, value in more.items() if name != "answer"}
+    if picture := told.pop("picture", None):
+        content = Path(current_app.static_folder or "", "img", "icon-192.png").read_bytes()
+        told |= {"kind": "image", "file": FileSeen("image/png", picture, len(content), content=content)}
+    return told
+
+
+def _answer(wa_session: WhatsAppSession, phone: str, text: str, at: datetime) -> None:
+    message = _queued(wa_session, phone, phone, text, ANSWERED_BY, at)
+    _end(message, wa_session, MessageStatus.READ, None, at)
+    last_lines.sent(message, at)
 
 
 def _age(wa_session: WhatsAppSession, now: datetime) -> None:
@@ -142,16 +213,17 @@ def _outage(wa_session: WhatsAppSession, now: datetime) -> None:
         db.session.flush()
 
 
-def _message(wa_session: WhatsAppSession, at: datetime, number: int, chance: random.Random) -> None:
-    subscriber = f"{chance.randrange(10**8):08d}"
+def _queued(
+    wa_session: WhatsAppSession, typed: str, recipient: str, text: str, source: str, at: datetime
+) -> Message:
     message = Message(
         workspace_id=wa_session.workspace_id,
         session_id=wa_session.id,
         session_name=wa_session.name,
-        typed=f"0812-{subscriber[:4]}-{subscriber[4:]}",
-        recipient=f"62812{subscriber}",
-        body=chance.choice(TEXTS).format(order=1000 + number),
-        source=chance.choice(SOURCES),
+        typed=typed,
+        recipient=recipient,
+        body=text,
+        source=source,
         status=MessageStatus.QUEUED,
         next_at=at,
         created_at=at,
@@ -160,6 +232,14 @@ def _message(wa_session: WhatsAppSession, at: datetime, number: int, chance: ran
     db.session.add(message)
     db.session.flush()
     progress.count_waiting(wa_session.id, +1)
+    return message
+
+
+def _message(wa_session: WhatsAppSession, at: datetime, number: int, chance: random.Random) -> None:
+    subscriber = f"{chance.randrange(10**8):08d}"
+    typed = f"0812-{subscriber[:4]}-{subscriber[4:]}"
+    text = chance.choice(TEXTS).format(order=1000 + number)
+    message = _queued(wa_session, typed, f"62812{subscriber}", text, chance.choice(SOURCES), at)
     from_end = number - MESSAGES
     ending, error_code = (
         chance.choice((MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.READ)),
