@@ -98,6 +98,7 @@ def claim(session_ids: Collection[int]) -> list[Claim]:
 
 def deliver(claim: Claim) -> None:
     """Hand over what was claimed, and record how that went."""
+    crash_points.reach("before_hand_over")
     try:
         provider_id = _hand_over(claim)
     except GatewayError as error:
