@@ -56,6 +56,7 @@ class Settings:
     gateway_port: int
     gateway_key: str
     gateway_url: str
+    hook_url: str
     gateway_kind: str
     send_interval_seconds: float
     poll_seconds: int
@@ -82,7 +83,9 @@ class Settings:
 
     @property
     def hook_base_url(self) -> str:
-        """Where a gateway reaches the panel: the bundled one lives on this machine."""
+        """Where the gateway of the settings reaches the panel: the bundled one lives on this machine."""
+        if self.hook_url:
+            return self.hook_url
         if self.gateway_url and self.public_url:
             return self.public_url
         return f"http://{bracketed(reachable(self.host))}:{self.port}"
@@ -128,6 +131,7 @@ def _read(env: _Environment, data_dir: Path, database_url: str) -> Settings:
         gateway_port=env.whole("WA_GATEWAY_PORT", 8010, 1, 65535),
         gateway_key=env.secret("WA_GATEWAY_KEY", data_dir / "gateway.key", secrets.token_urlsafe),
         gateway_url=env.url("WA_GATEWAY_URL"),
+        hook_url=env.url("WA_HOOK_URL"),
         gateway_kind=env.choice("WA_GATEWAY_KIND", "evolution", GATEWAY_KINDS),
         send_interval_seconds=env.number("WA_SEND_INTERVAL_SECONDS", 1.0, 0.0, 3600.0),
         poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),

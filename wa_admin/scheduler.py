@@ -106,6 +106,8 @@ def _stand_by(claim: leadership.Claim) -> None:
 
 
 def _lead(app: Flask, claim: leadership.Claim) -> None:
+    with app.app_context():
+        gateways.ensure()  # where none of the processes was started by `up`
     leader = Leader(app)
     try:
         leader.start(timetable(app.config["SETTINGS"].health_check_seconds))

@@ -60,8 +60,9 @@ def _refuse_methods() -> None:
 
 def _refuse_hosts() -> None:
     """A page elsewhere can point its own name at this machine (DNS rebinding): its browser's requests carry
-    that name. Probes hold nothing to steal, and an app's key is sent on purpose, by whatever name."""
-    if request.blueprint == "probes" or "Authorization" in request.headers:
+    that name. Probes hold nothing to steal; the key of an app, and that of a gateway, which stands in the
+    address, are sent on purpose, by whatever name."""
+    if request.blueprint in ("probes", "hooks") or "Authorization" in request.headers:
         return
     if not is_trusted(request.host, current_app.config["SETTINGS"]):
         raise SecurityError("the Host header names another site")
