@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from jinja2 import FileSystemBytecodeCache
 from people import PASSWORD
+from settings_of_tests import environment
 from sqlalchemy import event
 from stub_gateway import StubGateway
 
@@ -58,13 +59,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = databases.of(metafunc.definition, metafunc.config.getoption("database"))
         if names != [SQLITE]:
             metafunc.parametrize("database", names, indirect=True)
-
-
-def environment(data_dir: Path, **more: str) -> dict[str, str]:
-    ours = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", "WA_SEND_INTERVAL_SECONDS": "0"}
-    if url := os.environ.get("WA_DATABASE_URL"):
-        ours["WA_DATABASE_URL"] = url
-    return {**ours, **more}
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ import pytest
 import released
 import sqlalchemy as sa
 from click import ClickException
-from conftest import environment
 from databases import POSTGRESQL
 from flask_migrate import Migrate, downgrade, upgrade
+from settings_of_tests import environment
 
 from wa_admin import create_app, up, upgrades
 from wa_admin.extensions import db, writing_scope

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import sqlalchemy as sa
-from conftest import environment
+from settings_of_tests import environment
 
 from wa_admin import create_app, up
 from wa_admin.backups import postgresql as tools
