@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=128), nullable=False),
         sa.Column("contact_id", sa.Integer(), nullable=True),
         sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("name_asked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("unread_count", sa.Integer(), nullable=False),
         sa.Column("last_text", sa.String(length=200), nullable=False),
         sa.Column("last_kind", sa.String(length=20), nullable=False),
@@ -76,6 +77,13 @@ def upgrade() -> None:
         ["workspace_id", "last_at", "id"],
         sqlite_where=sa.text("unread_count > 0"),
         postgresql_where=sa.text("unread_count > 0"),
+    )
+    op.create_index(
+        "ix_chat_nameless",
+        "chat",
+        ["id"],
+        sqlite_where=sa.text("contact_id IS NULL AND name = ''"),
+        postgresql_where=sa.text("contact_id IS NULL AND name = ''"),
     )
     op.create_table(
         "chat_line",

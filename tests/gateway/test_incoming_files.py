@@ -56,3 +56,9 @@ def test_files_outlive_the_process_and_go_after_some_days(tmp_path: Path) -> Non
     os.utime(kept, times=(0, time.time() - KEPT_SECONDS - 1))
     IncomingFiles(tmp_path).keep("b", b"2")
     assert IncomingFiles(tmp_path).find("a") is None and IncomingFiles(tmp_path).find("b") == b"2"
+
+
+def test_a_group_says_what_it_is_called(linked: RunningGateway) -> None:
+    told = linked.get("group/findGroupInfos", groupJid="120363000000000001@g.us")
+    assert told.json() == {"id": "120363000000000001@g.us", "subject": "Group 0001"}
+    assert linked.get("group/findGroupInfos", groupJid="628111222333").status_code == 400

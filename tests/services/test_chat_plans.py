@@ -7,7 +7,7 @@ from chatting import hear, tell
 from sqlalchemy import text
 
 from wa_admin.extensions import db
-from wa_admin.services import chat_search, chats, conversation, incoming_files, retention
+from wa_admin.services import chat_search, chats, conversation, group_names, incoming_files, retention
 
 LARGE = ("chat", "chat_line", "message", "incoming_file", "event")
 LOOKS = {
@@ -21,6 +21,7 @@ LOOKS = {
     "chat, from a line": lambda chat: conversation.up_to(chat, 1),
     "chat, poll": lambda chat: conversation.version(1, chat.id),
     "search": lambda chat: chat_search.look_for(1, "halo"),
+    "names of groups": lambda chat: group_names.ask(),
     "files": lambda chat: incoming_files.fetch(),
     "one more line": lambda chat: tell(chat.session, "again"),
 }

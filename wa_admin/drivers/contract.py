@@ -434,6 +434,10 @@ class Driver(ABC):
     @abstractmethod
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
 
+    def group_name(self, instance: str, jid: str) -> str:
+        """What a group is called."""
+        raise Unsupported("this gateway does not say what groups are called")
+
     def receipts_of(self, instance: str, provider_id: str) -> builtins.list[ReceiptSeen]:
         """What WhatsApp has said of a message of ours; where the gateway keeps it (`keeps_receipts`)."""
         raise Unsupported("this gateway keeps no receipts")

@@ -216,6 +216,11 @@ class Evolution(Driver):
             raise BadAnswer("the answer holds no file")
         return Downloaded(content, text_of(said, "fileName"))
 
+    def group_name(self, instance: str, jid: str) -> str:
+        path, params = path_to("group/findGroupInfos", instance), {"groupJid": jid}
+        said = need_object(self._call("GET", path, params=params, seconds=self.read_seconds))
+        return text_of(said, "subject") or ""
+
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         path = path_to("chat/whatsappNumbers", instance)
         rows = need_array(self._call("POST", path, body={"numbers": numbers}, seconds=self.send_seconds))

@@ -105,6 +105,7 @@ COMMANDS: dict[str, Callable[[Engine, dict[str, Any]], Any]] = {
     "send_media": _send_media,
     "check": lambda engine, args: engine.check(**args),
     "download": _download,
+    "group_name": lambda engine, args: engine.group_name(**args),
     "logout": lambda engine, args: engine.logout(),
     "stop": lambda engine, args: engine.stop(),
     "simulate": lambda engine, args: engine.simulate(**args),

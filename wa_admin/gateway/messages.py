@@ -109,22 +109,35 @@ def whatsapp_numbers(name):
 def download(name):
     """The file of a message that came in, by the id of the message."""
     instance = authorised(name)
-    key = json_body().get("message", {})
-    message_id = (
-        key.get("key", {}).get("id") if isinstance(key, dict) and isinstance(key.get("key"), dict) else None
-    )
+    message = json_body().get("message")
+    key = message.get("key") if isinstance(message, dict) else None
+    message_id = key.get("id") if isinstance(key, dict) else None
     if not isinstance(message_id, str) or not message_id:
         raise schema_error('instance requires property "message"')
+    return jsonify({"base64": _ask(instance, "download", message_id=message_id)}), 201
+
+
+@bp.get("/group/findGroupInfos/<name:name>")
+def group_info(name):
+    """What a group is called; of all that Evolution tells of one, this is asked for here."""
+    instance = authorised(name)
+    jid = request.args.get("groupJid", "")
+    if not re.fullmatch(r"[\d-]+@g\.us", jid):
+        raise schema_error('query requires property "groupJid"')
+    return jsonify({"id": jid, "subject": _ask(instance, "group_name", jid=jid)})
+
+
+def _ask(instance: Instance, command: str, **args: Any) -> Any:
+    """What the engine knows or fetches. Raises Refusal."""
     try:
         session = gateway().supervisor.session(instance)
-        content = session.submit("download", message_id=message_id).result(DOWNLOAD_SECONDS)
+        return session.submit(command, **args).result(DOWNLOAD_SECONDS)
     except TimeoutError as error:
         raise Refusal(504, ["WhatsApp did not answer in time"]) from error
     except EngineError as error:
         if error.kind == "not_found":
-            raise Refusal(400, ["Message not found"], code="REJECTED") from error
+            raise Refusal(400, [str(error)], code="REJECTED") from error
         raise refusal(error, "") from error
-    return jsonify({"base64": content}), 201
 
 
 def _send(instance: Instance, content: dict[str, Any], message_type: str, command: str, **args: Any) -> Any:

@@ -48,6 +48,7 @@ class Chat(Base):
         UniqueConstraint("session_id", "address", name="uq_chat"),
         Index("ix_chat_list", "workspace_id", "last_at", "id"),
         PartialIndex("ix_chat_unread", "workspace_id", "last_at", "id", where="unread_count > 0"),
+        PartialIndex("ix_chat_nameless", "id", where="contact_id IS NULL AND name = ''"),
     )
 
     id: Mapped[Key]
@@ -57,6 +58,7 @@ class Chat(Base):
     address: Mapped[str] = mapped_column(String(128))
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contact.id"), index=True)  # None: a group
     name: Mapped[str] = mapped_column(String(120), default="")  # of a group
+    name_asked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by the scheduler, of its gateway
     unread_count: Mapped[int] = mapped_column(default=0)
     last_text: Mapped[str] = mapped_column(String(200), default="")
     last_kind: Mapped[str] = mapped_column(String(20), default="text")

@@ -108,6 +108,10 @@ class Engine(ABC):
         """The file of a message that came in. Raises EngineError, not_found when it is not to be had."""
 
     @abstractmethod
+    def group_name(self, jid: str) -> str:
+        """What a group is called. Raises EngineError, not_found when we are not in it."""
+
+    @abstractmethod
     def logout(self) -> None:
         """Unlink this device at WhatsApp and forget the login. Raises EngineError."""
 

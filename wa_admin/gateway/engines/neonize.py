@@ -42,6 +42,7 @@ from wa_admin.gateway.engines.neonize_events import (
 from wa_admin.gateway.engines.neonize_library import (
     DeviceProps,
     DownloadError,
+    GetGroupInfoError,
     IsOnWhatsAppError,
     Message,
     NeonizeError,
@@ -149,6 +150,14 @@ class NeonizeEngine(Engine):
         except DownloadError as error:
             raise EngineError("not_found", redact(str(error))) from None
         return content
+
+    def group_name(self, jid: str) -> str:
+        group = content.recipient(jid)
+        self._require_open()
+        try:
+            return str(self._client.get_group_info(group).GroupName.Name)
+        except GetGroupInfoError as error:
+            raise EngineError("not_found", redact(str(error))) from None
 
     def logout(self) -> None:
         with self._turn:  # so that the server's own word of it is not told before we answered

@@ -26,7 +26,13 @@ logging.getLogger().addHandler(logging.NullHandler())
 
 from neonize import events  # noqa: E402
 from neonize.client import NewClient  # noqa: E402
-from neonize.exc import DownloadError, IsOnWhatsAppError, NeonizeError, UploadError  # noqa: E402
+from neonize.exc import (  # noqa: E402
+    DownloadError,
+    GetGroupInfoError,
+    IsOnWhatsAppError,
+    NeonizeError,
+    UploadError,
+)
 from neonize.proto.Neonize_pb2 import JID  # noqa: E402
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps  # noqa: E402
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import (  # noqa: E402
@@ -41,6 +47,7 @@ __all__ = [
     "DeviceProps",
     "DocumentMessage",
     "DownloadError",
+    "GetGroupInfoError",
     "ImageMessage",
     "IsOnWhatsAppError",
     "MediaType",

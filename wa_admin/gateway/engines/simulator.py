@@ -92,6 +92,12 @@ class SimulatorEngine(Engine):
             raise EngineError("not_found", "WhatsApp no longer has this file")
         return found
 
+    def group_name(self, jid: str) -> str:
+        self._link.need_open()
+        if not jid.endswith("@g.us"):
+            raise EngineError("not_found", "this is no group")
+        return f"Group {jid[-9:-5]}"
+
     def logout(self) -> None:
         with self._clock.lock:
             self._link.need_open()
