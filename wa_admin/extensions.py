@@ -15,9 +15,11 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from htmx_flask import Htmx
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session
+
+from . import storage
 
 BUSY_SECONDS = 5
 SQLITE_PRAGMAS = (
@@ -95,8 +97,11 @@ def writing(*, alone: bool = True, session_id: int | None = None) -> Iterator[No
             db.session.connection()  # begins, so that what is read of the clock is not older than the locks
         yield
         db.session.commit()
-    except BaseException:
+        storage.note(None)
+    except BaseException as error:
         db.session.rollback()
+        if isinstance(error, DBAPIError) and (trouble := storage.trouble_of(error.orig)):
+            storage.note(trouble)
         raise
     finally:
         _writing.reset(token)
@@ -138,8 +143,10 @@ def engine_options(url: str) -> dict[str, Any]:
 
 
 def will_pass(error: SQLAlchemyError) -> bool:
-    """Whether the same may succeed in some seconds: the database is busy, or away."""
+    """Whether the same may succeed in some seconds: the database is busy or away, or cannot write."""
     if isinstance(error, PoolTimeout):
+        return True
+    if isinstance(error, DBAPIError) and storage.trouble_of(error.orig):
         return True
     if not isinstance(error, OperationalError | InterfaceError):
         return False

@@ -11,13 +11,19 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.exceptions import HTTPException
 
-from .. import words
+from .. import storage, words
 from ..drivers.contract import GatewayError
 from ..refusal import Refusal
 
 _log = logging.getLogger(__name__)
 
-BUSY_RETRY_SECONDS = 5
+BUSY_RETRY_SECONDS, STORAGE_RETRY_SECONDS = 5, 60
+STORAGE_WORDS = {
+    storage.FULL: _l("There is no room left on the disk of wa-admin. Nothing was stored: make room first."),
+    storage.READ_ONLY: _l(
+        "The database of wa-admin can only be read. Nothing was stored: give it back the right to write."
+    ),
+}
 
 # what the web server itself says, in our words: status -> code, sentence
 OF_HTTP = {
@@ -112,6 +118,11 @@ def database_busy() -> Response:
         _("The database is busy. Nothing was stored: try again in some seconds."),
         retry_after_seconds=BUSY_RETRY_SECONDS,
     )
+
+
+def not_stored(trouble: str) -> Response:
+    """No room, or a database that may only be read: that takes a person."""
+    return failure(503, trouble, STORAGE_WORDS[trouble], retry_after_seconds=STORAGE_RETRY_SECONDS)
 
 
 def broken(error: Exception) -> Response:

@@ -42,6 +42,8 @@ CATALOGUE: dict[str, Known] = {
     "too_many_requests": Known(429, _l("Too many requests: Retry-After says how many seconds to wait.")),
     "server_error": Known(500, _l("It failed here; the log tells more.")),
     "database_busy": Known(503, _l("The database is busy and nothing was stored: try again.")),
+    "storage_full": Known(503, _l("No room is left on the disk and nothing was stored.")),
+    "storage_read_only": Known(503, _l("The database can only be read and nothing was stored.")),
     # sessions
     "session_not_found": Known(404, _l("No session has this id; the sentence lists the names there are.")),
     "session_ambiguous": Known(
@@ -110,7 +112,7 @@ ALWAYS = (
     "bad_request", "wrong_host", "missing", "unknown_field", "wrong_type", "empty", "too_long",
     "bad_characters", "out_of_range", "not_a_choice", "duplicate_name", "unauthorized", "forbidden", "csrf",
     "cross_site", "proof_needed", "second_factor_needed", "too_many_requests", "changed_meanwhile",
-    "server_error", "database_busy",
+    "server_error", "database_busy", "storage_full", "storage_read_only",
 )  # fmt: skip
 WITH_BODY = ("bad_json", "too_large", "unsupported_media_type")
 # what a call that reaches for the gateway can be refused with

@@ -10,11 +10,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm.exc import StaleDataError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from .. import hx, words
+from .. import hx, storage, words
 from ..api import envelope
 from ..drivers.contract import GatewayError
 from ..extensions import login_manager, will_pass
@@ -114,9 +114,16 @@ def changed_meanwhile(error: StaleDataError) -> Response:
 
 
 def database_failed(error: SQLAlchemyError) -> Response:
-    """Locked for longer than we wait, or not there: nothing was stored, and a later try is welcome."""
+    """Locked for longer than we wait, not there, or without room: nothing was stored."""
     if not will_pass(error):
         return broken(error)
+    if isinstance(error, DBAPIError) and (trouble := storage.trouble_of(error.orig)):
+        _log.error("nothing can be stored: %s", trouble)
+        if envelope.is_called():
+            return envelope.not_stored(trouble)
+        response = _answer(503, _("Nothing can be stored"), envelope.STORAGE_WORDS[trouble])
+        response.headers["Retry-After"] = str(envelope.STORAGE_RETRY_SECONDS)
+        return response
     _log.warning("the database is busy or away; the caller was told to come again")
     if envelope.is_called():
         return envelope.database_busy()

@@ -16,7 +16,7 @@ from flask_babel import format_decimal, format_timedelta, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import func, select, text
 
-from .. import clock, moments, words
+from .. import clock, moments, storage, words
 from ..app import settings
 from ..backups import record
 from ..extensions import db
@@ -76,6 +76,12 @@ def _database() -> Check:
         )
     else:
         sentence = _("%(kind)s answers in %(ms)s ms.", kind=kind, ms=took_ms)
+    if trouble := storage.trouble_now():
+        step = {
+            storage.FULL: _("Make room on its disk. Until then messages and webhooks are turned away."),
+            storage.READ_ONLY: _("Give it back the right to write. Until then everything is turned away."),
+        }[trouble]
+        return Check(name, False, _("The last thing to be stored was refused."), step)
     if took_ms < SLOW_DATABASE_MS:
         return Check(name, True, sentence)
     return Check(name, False, sentence, _("That is slow. See what else keeps the disk of this machine busy."))

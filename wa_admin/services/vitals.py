@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import storage
 from ..app import settings
 from ..extensions import db
 from ..models import DailyCount, Gateway, Lease, Message, Status, WhatsAppSession
@@ -42,6 +43,8 @@ def problems(now: datetime) -> dict[str, str]:
         found = {"scheduler": _scheduler(now), "gateway": _gateway(now)}
     except SQLAlchemyError:
         return {"database": "does not answer"}
+    if trouble := storage.trouble_now():
+        found["database"] = {storage.FULL: "has no room", storage.READ_ONLY: "is read-only"}[trouble]
     return {part: problem for part, problem in found.items() if problem}
 
 
