@@ -27,10 +27,11 @@ from .extensions import db, writing
 from .models import Lease
 from .services import (
     calls,
+    clock_back,
     deliveries,
     gateways,
-    inbox,
     group_names,
+    inbox,
     incoming_files,
     missed,
     notices,
@@ -55,6 +56,7 @@ Duty = Callable[[], object]
 def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
     """Each duty: its name, the seconds between two runs, and what is run."""
     return [
+        ("clock_back.mend", 15, clock_back.mend),
         ("deliveries.settle_leases", 15, deliveries.settle_leases),
         ("deliveries.expire", 15, deliveries.expire),
         ("inbox.read_left_over", 2, inbox.read_left_over),
@@ -62,9 +64,9 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
         ("inbox.forget_old", 3600, lambda: inbox.forget_old(clock.now())),
         ("calls.forget_old", 3600, lambda: calls.forget_old(clock.now())),
         ("incoming_files.fetch", 2, incoming_files.fetch),
+        ("group_names.ask", 10, group_names.ask),
         ("retention.tidy", 3600, retention.tidy),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
-        ("group_names.ask", 10, group_names.ask),
         ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),
         ("outages.look", 2, outages.look),
