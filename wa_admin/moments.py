@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any
@@ -68,7 +69,21 @@ def bounds(day: date) -> tuple[datetime, datetime]:
 
 def ago(when: datetime | None) -> str:
     """How long since, and counting."""
-    return _time(when, _age((clock.now() - when).total_seconds()), "ago") if when else ""
+    return ago_teller()(when) if when else ""
+
+
+def ago_teller() -> Callable[[datetime | None], str]:
+    """`ago` for a page that is full of them: the reader's language and zone are asked for once."""
+    now, locale, zone = clock.now(), str(get_locale()), str(get_timezone())
+    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
+
+    def tell(when: datetime | None) -> str:
+        if when is None:
+            return ""
+        text = _age((now - when).total_seconds(), locale, catalogues)
+        return _element(when, text, "ago", _in_full(when, locale, zone))
+
+    return tell
 
 
 def until(when: datetime | None) -> str:
@@ -89,11 +104,12 @@ def span(seconds: float) -> str:
 
 def script_words() -> dict[str, Any]:
     """What app.js says; its sentences and ours are the same."""
+    locale, catalogues = str(get_locale()), current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
     return {
         "now": clock.now().timestamp(),
-        "locale": str(get_locale()).replace("_", "-"),
+        "locale": locale.replace("_", "-"),
         "just_now": gettext("just now"),
-        "ago": {unit: _ago_in(unit, "%s") for unit in ("s", "min", "h", "d")},
+        "ago": {unit: _ago_words(unit, locale, catalogues) % {"n": "%s"} for unit in ("s", "min", "h", "d")},
         "span": {
             "s": gettext("%(s)s s", s="%s"),
             "min": gettext("%(min)s min", min="%s"),
@@ -105,13 +121,10 @@ def script_words() -> dict[str, Any]:
     }
 
 
-def _ago_in(unit: str, n: object) -> str:
-    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
-    return _ago_words(unit, str(get_locale()), catalogues) % {"n": n}
-
-
 @lru_cache(maxsize=64)
 def _ago_words(unit: str, _locale: str, _catalogues: str) -> str:
+    if unit == "now":
+        return gettext("just now")
     if unit == "s":
         return gettext("%(n)s s ago")
     if unit == "min":
@@ -119,14 +132,12 @@ def _ago_words(unit: str, _locale: str, _catalogues: str) -> str:
     return gettext("%(n)s h ago") if unit == "h" else gettext("%(n)s d ago")
 
 
-def _age(seconds: float) -> str:
+def _age(seconds: float, locale: str, catalogues: str) -> str:
     """The same steps as `age` in app.js."""
-    if seconds < 5:
-        return gettext("just now")
-    for unit, size, limit in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172800)):
+    for unit, size, limit in (("now", 1, 5), ("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172800)):
         if seconds < limit:
-            return _ago_in(unit, int(seconds // size))
-    return _ago_in("d", int(seconds // 86400))
+            return _ago_words(unit, locale, catalogues) % {"n": int(seconds // size)}
+    return _ago_words("d", locale, catalogues) % {"n": int(seconds // 86400)}
 
 
 def _left(seconds: float) -> str:
@@ -139,7 +150,10 @@ def _left(seconds: float) -> str:
 
 
 def _time(when: datetime, text: str, kind: str = "at") -> Markup:
-    full = _in_full(when, str(get_locale()), str(get_timezone()))
+    return _element(when, text, kind, _in_full(when, str(get_locale()), str(get_timezone())))
+
+
+def _element(when: datetime, text: str, kind: str, full: str) -> Markup:
     iso = when.astimezone(UTC).isoformat(timespec="seconds")
     # as Markup.format() does, at a fifth of its cost: lists are full of them
     html = f'<time datetime="{iso}" title="{escape(full)}" data-{kind}>{escape(text)}</time>'

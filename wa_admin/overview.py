@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,7 +13,7 @@ from flask_babel import get_locale
 from flask_babel import lazy_gettext as _l
 from markupsafe import Markup
 
-from . import hx, plain, words
+from . import hx, moments, plain, words
 from .app import settings
 from .models import Look, WhatsAppSession
 from .permissions import Permission
@@ -78,7 +78,7 @@ def page(shown: Lineup, total: int) -> dict[str, Any]:
     as_table = total > CARDS or bool(shown.text or shown.after)
     return {
         **_common(shown, as_table),
-        "lines": [_line(seen, shown.by.may, as_table) for seen in shown.lines],
+        "lines": _rows(shown.lines) if as_table else [line(seen, shown.by.may) for seen in shown.lines],
         "total": total,
         "text": shown.text,
         "after": shown.after,
@@ -88,7 +88,17 @@ def page(shown: Lineup, total: int) -> dict[str, Any]:
 
 def line(seen: Glance, may: Callable[[Permission], bool]) -> dict[str, Any]:
     """What sessions/_line.html needs."""
-    return _line(seen, may)
+    one = seen.wa_session
+    menu, step = _acts_of(one, may)
+    return {
+        "wa_session": one,
+        "today": seen.today,
+        "shown": words.look_word(one) if one.look == Look.CONNECTED else words.look_words(one),
+        "icons": _icons(),
+        "menu": menu,
+        "step": step,
+        "token": TOKEN,
+    }
 
 
 def news(shown: Lineup, was: str, as_table: bool) -> hx.Fragment | None:
@@ -101,7 +111,7 @@ def news(shown: Lineup, was: str, as_table: bool) -> hx.Fragment | None:
     changed = [n for n, one in enumerate(shown.prints) if one.text != before[n]]
     lines = {number: shown.line(number) for number in changed}
     moved = [lines[n] for n in changed if before[n][:LOOK] != shown.prints[n].text[:LOOK]]
-    drawn = [_line(seen, shown.by.may, as_table) for seen in lines.values()]
+    drawn = _rows(lines.values()) if as_table else [line(seen, shown.by.may) for seen in lines.values()]
     html = _drawn("sessions/_news.html", {**_common(shown, as_table), "changed": drawn, "csrf": ""})
     return hx.Fragment(html, say=" ".join(map(spoken, moved)))
 
@@ -121,19 +131,19 @@ def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
     }
 
 
-def _line(seen: Glance, may: Callable[[Permission], bool], is_row: bool = False) -> dict[str, Any]:
-    one = seen.wa_session
-    menu, step = ("", "") if is_row else _acts_of(one, may)
-    needs_no_sentence = is_row or one.look == Look.CONNECTED
-    return {
-        "wa_session": one,
-        "today": seen.today,
-        "shown": words.look_word(one) if needs_no_sentence else words.look_words(one),
-        "icons": _icons(),
-        "menu": menu,
-        "step": step,
-        "token": TOKEN,
-    }
+def _rows(lines: Iterable[Glance]) -> list[dict[str, Any]]:
+    """What sessions/_row.html needs, of each."""
+    ago, look, icons = moments.ago_teller(), words.look_teller(), _icons()
+    return [
+        {
+            "wa_session": seen.wa_session,
+            "today": seen.today,
+            "shown": look(seen.wa_session),
+            "proof": ago(seen.wa_session.last_proof_at),
+            "icons": icons,
+        }
+        for seen in lines
+    ]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -154,8 +154,13 @@ def look_words(wa_session: Any) -> Words:
 
 def look_word(wa_session: Any) -> Words:
     """The same for who needs no sentence: the facts of those are not filled in."""
-    catalogues = current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
-    return _look_words(wa_session.look, str(get_locale()), catalogues)
+    return look_teller()(wa_session)
+
+
+def look_teller() -> Callable[[Any], Words]:
+    """`look_word` for a page that is full of them: the reader's language is asked for once."""
+    locale, catalogues = str(get_locale()), current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
+    return lambda wa_session: _look_words(wa_session.look, locale, catalogues)
 
 
 @lru_cache(maxsize=len(LOOKS) * len(LANGUAGES))
