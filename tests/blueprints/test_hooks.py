@@ -1,9 +1,9 @@
 """What comes to the door of the gateways and is not theirs changes nothing, and never breaks anything."""
 
-import hmac
 import json
 
 import pytest
+from signed import KEY, PROOFS, proof
 
 from wa_admin.drivers import DRIVERS
 from wa_admin.extensions import db, writing
@@ -22,7 +22,6 @@ BODIES = {
     "wa_gateway": {"session": NAME, "status": "disconnected"},
     "wwebjs": {"dataType": "disconnected", "data": {"reason": "LOGOUT"}, "sessionId": NAME},
 }  # fmt: skip
-PROOFS = {"gowa": "X-Hub-Signature-256", "waha": "X-Webhook-Hmac", "wa_gateway": "key", "wwebjs": "x-api-key"}
 NO_PROOFS = [
     "",
     "wrong",
@@ -49,7 +48,7 @@ def gateway(kind, connected):
     """The one gateway there is, as if it were of this kind."""
     with writing():
         found = gateways.of_workspace()
-        found.kind, found.sealed_key = kind, gateways.vault().seal("the-key")
+        found.kind, found.sealed_key = kind, gateways.vault().seal(KEY)
         if kind == "webhook":
             found.sealed_urls = gateways.vault().seal(
                 json.dumps(dict.fromkeys(gateways.URLS, "http://x.example"))
@@ -75,15 +74,6 @@ def untouched(connected):
         assert (connected.status, connected.last_event_at) == (Status.CONNECTED, None)
 
     return check
-
-
-def proof(gateway, body):
-    (key, *_), kind = gateways.access(gateway).sign_keys, gateway.kind
-    proofs = {
-        "gowa": "sha256=" + hmac.new(key.encode(), body, "sha256").hexdigest(),
-        "waha": hmac.new(key.encode(), body, "sha512").hexdigest(),
-    }
-    return {PROOFS[kind]: proofs.get(kind, "the-key")} if kind in PROOFS else {}
 
 
 def test_what_the_gateway_says_is_taken_once(kind, gateway, post, connected):
