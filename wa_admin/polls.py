@@ -23,7 +23,7 @@ from . import hx, overview, pulse
 from .blueprints.headers import is_trusted
 from .crypto import digest
 from .extensions import db
-from .services import glance, lineup, logins
+from .services import chat_news, glance, lineup, logins
 from .words import Reader
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 POLL = re.compile(r"/sessions/(?:(\d{1,9})/(status|link/panel)|news)")
+CHATS = re.compile(r"/chats/(?:(\d{1,9})/(thread)|(list|unread))")
 VERSION: dict[str, Callable[[glance.Glance], str]] = {
     "status": pulse.version,
     "link/panel": pulse.panel_version,
@@ -48,9 +49,9 @@ def register(app: Flask) -> None:
 
 def _quick(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplication:
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        asked = POLL.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "GET" else None
+        ask = _asked_for(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "GET" else None
         try:
-            answer = _answer(app, engine, environ, asked[1], asked[2]) if asked else None
+            answer = _answer(app, engine, environ, ask) if ask else None
         except SQLAlchemyError:
             answer = None  # the view has a page for it
         return (answer or serve)(environ, start_response)
@@ -58,9 +59,15 @@ def _quick(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplicatio
     return application
 
 
-def _answer(
-    app: Flask, engine: Engine, environ: WSGIEnvironment, id: str | None, part: str
-) -> WSGIApplication | None:
+def _asked_for(path: str) -> Ask | None:
+    if found := POLL.fullmatch(path):
+        return partial(_of_one, id=int(found[1]), part=found[2]) if found[1] else _of_list
+    if found := CHATS.fullmatch(path):
+        return partial(_of_chats, id=int(found[1] or 0), part=found[2] or found[3])
+    return None
+
+
+def _answer(app: Flask, engine: Engine, environ: WSGIEnvironment, ask: Ask) -> WSGIApplication | None:
     if not is_trusted(environ.get("HTTP_HOST", ""), app.config["SETTINGS"]):
         return None
     cookies = parse_cookie(environ.get("HTTP_COOKIE"))
@@ -70,7 +77,6 @@ def _answer(
         return None
     values = parse_qs(environ["QUERY_STRING"])
     query = {name: several[0] for name, several in values.items()}
-    ask = _of_list if id is None else partial(_of_one, id=int(id), part=part)
     news = ask(engine, environ, digest(token), query)
     if news is None or len(query) < sum(map(len, values.values())):
         return None
@@ -80,6 +86,9 @@ def _answer(
         return None
     reader = Reader(news.by, cookies, environ.get("HTTP_ACCEPT_LANGUAGE"))
     return _told(app, news.tell, reader)
+
+
+Ask = Callable[["Engine", "WSGIEnvironment", str, dict[str, str]], "News | None"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,14 @@ def _of_list(engine: Engine, environ: WSGIEnvironment, token_hash: str, query: d
         return None
     tell = partial(overview.news, shown, query.get("v", ""), as_table="table" in query)
     return News(shown.version, shown.by, tell)
+
+
+def _of_chats(
+    engine: Engine, environ: WSGIEnvironment, token_hash: str, query: dict[str, str], id: int, part: str
+) -> News | None:
+    """Whether there is anything new; what it is, the view says."""
+    found = chat_news.ask(engine, token_hash, part, id)
+    return News(found[1], found[0], None) if found else None
 
 
 def _told(app: Flask, tell: Callable[[], hx.Fragment | None], reader: Reader) -> WSGIApplication | None:

@@ -11,7 +11,7 @@ from wa_admin import clock
 from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import db, writing
 from wa_admin.models import Chat, IncomingFile, LoginSession, Message, MessageStatus, Reason, Role
-from wa_admin.services import chats, logins, users
+from wa_admin.services import chats, conversation, logins, users
 
 HTMX = {"HX-Request": "true"}
 # what customers, groups and gateways may be called and write: none of it may become markup
@@ -273,3 +273,31 @@ def test_a_group_is_no_person_to_erase(admin, connected):
     group = hear(connected, chat="120363000000000001@g.us")
     assert admin.get(f"/chats/{group.id}/removal").status_code == 404
     assert "/removal" not in admin.get(f"/chats/{group.id}").text
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_poll_is_one_query_for_whoever_asks(signed_in, chat, on_statement, role):
+    person, statements = signed_in(role), []
+    page = read(person.get(f"/chats/{chat.id}").text)
+    polls = [page.one("div", id=id)["hx-get"] for id in ("chat-list", "thread")] + ["/chats/unread?v=1"]
+    on_statement(lambda _c, _cursor, sql, *_: statements.append(sql))
+    for poll in polls:
+        statements.clear()
+        logins.forget_cached()
+        assert person.get(poll, headers=HTMX).status_code == 204
+        assert len(statements) == 1, statements
+
+
+def test_a_poll_tells_nobody_of_chats_that_are_not_theirs(signed_in, chat, make_session):
+    second = make_session("Second line", session_id="second")
+    users.assign(1, users.find(1, "operator@example.com").id, [second.id], actor="cli")
+    version = conversation.version(1, chat.id)
+    operator = signed_in(Role.OPERATOR)
+    assert operator.get(f"/chats/{chat.id}/thread?v={version}", headers=HTMX).status_code == 404
+    assert operator.get("/chats/unread?v=0", headers=HTMX).status_code == 204
+    assert operator.get(f"/chats/list?v={chats.version(1)}", headers=HTMX).status_code == 200
+
+
+def test_a_poll_of_somebody_who_is_not_logged_in_leads_to_the_login(client, chat):
+    for poll in ("/chats/list?v=0", f"/chats/{chat.id}/thread?v=0", "/chats/unread?v=1"):
+        assert client.get(poll, headers=HTMX).status_code == 401

@@ -5,8 +5,6 @@ A line is kept once, however often a gateway tells of it. Lists read counters an
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -114,7 +112,8 @@ class Chats:
     @property
     def version(self) -> str:
         """Changes when anything on the list does."""
-        return version_of((one.id, one.rev) for one in self.items)
+        last_at = max((one.last_at for one in self.items), default=None)
+        return version_of(sum(one.id for one in self.items), sum(one.rev for one in self.items), last_at)
 
 
 def listed(workspace_id: int, *, unread: bool = False, cursor: str | None = None, limit: int = PAGE) -> Chats:
@@ -133,13 +132,16 @@ def listed(workspace_id: int, *, unread: bool = False, cursor: str | None = None
 
 def version(workspace_id: int) -> str:
     """Of the newest page of all chats, without reading the chats."""
-    query = select(Chat.id, Chat.rev).where(Chat.workspace_id == workspace_id)
-    rows = db.session.execute(query.order_by(Chat.last_at.desc(), Chat.id.desc()).limit(PAGE)).all()
-    return version_of((row.id, row.rev) for row in rows)
+    newest = select(Chat.id, Chat.rev, Chat.last_at).where(Chat.workspace_id == workspace_id)
+    rows = newest.order_by(Chat.last_at.desc(), Chat.id.desc()).limit(PAGE).subquery()
+    sums = select(func.sum(rows.c.id), func.sum(rows.c.rev), func.max(rows.c.last_at))
+    return version_of(*db.session.execute(sums).one())
 
 
-def version_of(revs: Iterable[tuple[int, int]]) -> str:
-    return f"{zlib.crc32(repr(list(revs)).encode()):x}"
+def version_of(ids: int | None, revs: int | None, last_at: datetime | None) -> str:
+    """From sums over a page, and its newest moment: every change raises a rev, every move the moment."""
+    micros = (last_at - EPOCH) // timedelta(microseconds=1) if last_at else 0
+    return f"{ids or 0}.{revs or 0}.{micros}"
 
 
 def unread(workspace_id: int) -> int:

@@ -91,7 +91,7 @@ _newest = (
     .correlate(Chat)
     .subquery()
 )
-_VERSION = (
+VERSION = (
     Chat.rev,
     select(func.max(_newest.c.id)).correlate(Chat).scalar_subquery(),
     select(func.sum(_newest.c.rev)).correlate(Chat).scalar_subquery(),
@@ -109,8 +109,8 @@ def page(chat: Chat, cursor: str | None = None, limit: int = PAGE) -> Conversati
     entries = merged[:limit]
     older = str(_edges(entries, before)) if len(merged) > limit else None
     newest = [row[0] for row in messages[0][:PAGE]]
-    version = (chat.rev, newest[0].id if newest else 0, sum(one.rev for one in newest))
-    return Conversation(entries[::-1], older, ".".join(map(str, version)))
+    seen = version_of(chat.rev, newest[0].id if newest else 0, sum(one.rev for one in newest))
+    return Conversation(entries[::-1], older, seen)
 
 
 def up_to(chat: Chat, line_id: int) -> str | None:
@@ -129,9 +129,14 @@ def up_to(chat: Chat, line_id: int) -> str | None:
 
 def version(workspace_id: int, chat_id: int) -> str | None:
     """Changes when the newest page does: a line comes, a message moves. None when there is no such chat."""
-    query = select(*_VERSION).where(Chat.workspace_id == workspace_id, Chat.id == chat_id)
+    query = select(*VERSION).where(Chat.workspace_id == workspace_id, Chat.id == chat_id)
     row = db.session.execute(query).first()
-    return ".".join(str(part or 0) for part in row) if row else None
+    return version_of(*row) if row else None
+
+
+def version_of(rev: int, newest_id: int | None, revs: int | None) -> str:
+    """From the columns of VERSION."""
+    return f"{rev}.{newest_id or 0}.{revs or 0}"
 
 
 def _rows(query: Any, limit: int) -> Sequence[Any]:
