@@ -65,7 +65,11 @@ _ASK = {
         *conversation.VERSION, of=and_(Chat.id == bindparam("id", type_=Integer), _sees(Chat))
     ),
 }
-_VERSION_OF: dict[str, Callable[..., str]] = {"unread": str, "list": chats.version_of, "thread": conversation.version_of}
+_VERSION_OF: dict[str, Callable[..., str]] = {
+    "unread": str,
+    "list": chats.version_of,
+    "thread": conversation.version_of,
+}
 
 
 def ask(engine: Engine, token_hash: str, part: str, id: int) -> tuple[logins.Identity, str] | None:
