@@ -198,7 +198,7 @@ def fresh_app(shared_apps: Callable[[], Flask], migrated: Path, database: str) -
 
 
 @pytest.fixture
-def app(request: pytest.FixtureRequest) -> Iterator[Flask]:
+def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """The panel inside its context; one of its own where a test wants its data directory or settings."""
     stub = request.getfixturevalue("stub") if "stub" in request.fixturenames else None
     if {"data_dir", "make_app"} & set(request.fixturenames):
@@ -321,7 +321,7 @@ def make_message(app: Flask) -> Callable[..., Message]:
             "body": "Halo!",
             "source": "key:orders-api",
             "status": MessageStatus.QUEUED,
-            "next_at": now,
+            "next_at": now if columns.get("status", MessageStatus.QUEUED) == MessageStatus.QUEUED else None,
             "created_at": now,
             "status_at": now,
         }

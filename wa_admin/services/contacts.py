@@ -6,6 +6,7 @@ All of it runs inside the caller's transaction.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -47,10 +48,16 @@ def shown(name: str) -> str:
 
 def insert_new(model: Any, **values: Any) -> int | None:
     """The id of a new row; None when there is one already that a unique key takes for the same."""
-    dialect = import_module(f"sqlalchemy.dialects.{db.engine.dialect.name}")
-    row = dialect.insert(model.__table__).values(**values).on_conflict_do_nothing()
-    made: int | None = db.session.connection().scalar(row.returning(model.__table__.c.id))
+    connection = db.session.connection()
+    made: int | None = connection.scalar(_inserting(model, connection.dialect.name), values)
     return made
+
+
+@cache
+def _inserting(model: Any, dialect: str) -> Any:
+    """Built once: every message and receipt that comes in is one."""
+    row = import_module(f"sqlalchemy.dialects.{dialect}").insert(model.__table__)
+    return row.on_conflict_do_nothing().returning(model.__table__.c.id)
 
 
 def _find(workspace_id: int, **named: str) -> Contact | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import singledispatch
+from functools import cache, partial, singledispatch
+from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, bindparam, or_, select, update
 
 from .. import clock
 from ..drivers.contract import (
@@ -24,17 +26,35 @@ from . import chats, progress, status, tidings
 
 REPEATED_FOR = timedelta(minutes=30)  # Evolution tries a webhook for 20; clocks are put back by an hour
 
+_SESSION = cast(Table, WhatsAppSession.__table__)
+# what was read late is not what came last
+_LAST = _SESSION.c.last_event_at
+_NOTE_AGE = (
+    update(_SESSION)
+    .where(_SESSION.c.id == bindparam("of"), or_(_LAST.is_(None), bindparam("now") > _LAST))
+    .values(last_event_at=bindparam("now"))
+)
+
 
 def take_in(gateway: Gateway, seen: list[Seen], now: datetime | None = None) -> None:
     """All events of one webhook, in one transaction; `now` is when it came. Those of sessions that we do not
     know are dropped."""
-    now = now or clock.now()
+    take_in_all(gateway, [(seen, now or clock.now())])
+
+
+def take_in_all(gateway: Gateway, calls: Iterable[tuple[list[Seen], datetime]]) -> None:
+    """The same of several webhooks, each with when it came."""
+    session_of = cache(partial(_session_of, gateway.id))
+    ages: dict[int, datetime] = {}
     with writing():
-        for event in seen:
-            wa_session = _session_of(gateway.id, event.instance)
-            if wa_session is not None:
-                _apply(event, wa_session, now)
-                _note_age(wa_session.id, now)
+        for seen, now in calls:
+            for event in seen:
+                wa_session = session_of(event.instance)
+                if wa_session is not None:
+                    _apply(event, wa_session, now)
+                    ages[wa_session.id] = max(now, ages.get(wa_session.id, now))
+        for session_id, last in ages.items():
+            db.session.connection().execute(_NOTE_AGE, {"of": session_id, "now": last})
 
 
 @singledispatch
@@ -108,10 +128,3 @@ def _means_scanned(wa_session: WhatsAppSession, state: State, now: datetime) -> 
         and wa_session.qr_expires_at is not None
         and wa_session.qr_expires_at > now
     )
-
-
-def _note_age(session_id: int, now: datetime) -> None:
-    """What was read late is not what came last."""
-    last = WhatsAppSession.last_event_at
-    newer = update(WhatsAppSession).where(WhatsAppSession.id == session_id, last.is_(None) | (last < now))
-    db.session.execute(newer.values(last_event_at=now))

@@ -202,8 +202,7 @@ def _read(gateway_id: int, calls: list[Kept]) -> None:
         said = [_understood(gateway, call) for call in calls]
         with writing():
             _mark(calls)
-            for call, seen in zip(calls, said, strict=True):
-                events.take_in(gateway, seen, call.received_at)
+            events.take_in_all(gateway, zip(said, (call.received_at for call in calls), strict=True))
     except Exception as error:
         if isinstance(error, SQLAlchemyError) and will_pass(error):
             raise  # no fault of theirs: they are read again when the lease is over

@@ -22,10 +22,17 @@ from ..drivers.contract import (
 from ..extensions import db
 from ..models import Delivery, Message, MessageStatus, Outcome, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
-from . import stats, tidings, timeline
+from . import contacts, stats, tidings, timeline
 
 _SESSION = cast(Table, WhatsAppSession.__table__)
 _MESSAGE = cast(Table, Message.__table__)
+# in a burst of receipts, what one of them changed is written with what the others did
+_WITH_RECEIPT = (
+    select(Message)
+    .where(Message.session_id == bindparam("session_id"), Message.provider_id == bindparam("provider_id"))
+    .limit(1)
+    .execution_options(autoflush=False)
+)
 # why a message waits that is not to blame itself
 AWAY = [error.code for error in (Unreachable, NotTrusted, ForbiddenAddress, NotConnected, BadKey, Unlicensed)]
 
@@ -70,24 +77,18 @@ def fail(message: Message, now: datetime) -> None:
 
 def take_receipt(wa_session: WhatsAppSession, provider_id: str, kind: str, at: datetime) -> None:
     """What WhatsApp said of a message; kept even when our own send has not been answered yet."""
-    known = select(Receipt.id).filter_by(session_id=wa_session.id, provider_id=provider_id, kind=kind)
-    if db.session.scalar(known) is not None:
-        return
-    message = db.session.scalar(
-        select(Message).filter_by(session_id=wa_session.id, provider_id=provider_id).limit(1)
-    )
+    message = db.session.scalar(_WITH_RECEIPT, {"session_id": wa_session.id, "provider_id": provider_id})
     if message is not None:
         at = _after_sending(message, at)
-    db.session.add(
-        Receipt(
-            session_id=wa_session.id,
-            message_id=message.id if message else None,
-            provider_id=provider_id,
-            kind=kind,
-            at=at,
-        )
+    is_new = contacts.insert_new(
+        Receipt,
+        session_id=wa_session.id,
+        message_id=message.id if message else None,
+        provider_id=provider_id,
+        kind=kind,
+        at=at,
     )
-    if message is not None:
+    if is_new and message is not None:
         _advance(message, kind, at)
 
 

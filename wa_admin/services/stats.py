@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib import import_module
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -37,15 +39,21 @@ def count(message: Message, before: MessageStatus, after: MessageStatus, now: da
     failed = after in (MessageStatus.FAILED, MessageStatus.EXPIRED)
     if message.session_id is None or not (sent or delivered or failed):
         return
-    # only the one in use: PostgreSQL's takes as long to load as all of Flask-Login
-    dialect = import_module(f"sqlalchemy.dialects.{db.engine.dialect.name}")
     changes = {"sent": int(sent), "delivered": int(delivered), "failed": int(failed)}
-    row = dialect.insert(DailyCount).values(session_id=message.session_id, day=now.date(), **changes)
-    db.session.execute(
-        row.on_conflict_do_update(
-            index_elements=["session_id", "day"],
-            set_={name: getattr(DailyCount, name) + change for name, change in changes.items()},
-        )
+    where = {"session_id": message.session_id, "day": now.date()}
+    connection = db.session.connection()
+    connection.execute(_counting(connection.dialect.name), where | changes)
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    """Built once: every message counts."""
+    # only the one in use: PostgreSQL's takes as long to load as all of Flask-Login
+    row = import_module(f"sqlalchemy.dialects.{dialect}").insert(DailyCount.__table__)
+    names = ("sent", "delivered", "failed")
+    return row.on_conflict_do_update(
+        index_elements=["session_id", "day"],
+        set_={name: getattr(DailyCount, name) + row.excluded[name] for name in names},
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from datetime import datetime, timedelta
+from typing import cast
 
-from sqlalchemy import update
+from sqlalchemy import Table, bindparam, or_, update
 
 from .. import drivers
 from ..app import vault
@@ -19,6 +20,16 @@ from . import progress, tidings, timeline
 
 IMAGE = "image:"  # how a code begins that is kept as a picture
 DEFAULT_CODE_SECONDS = 45  # Evolution says nothing of a code's life; it replaces one after 45 s
+
+_SESSION = cast(Table, WhatsAppSession.__table__)
+_PROVEN = (
+    update(_SESSION)
+    .where(
+        _SESSION.c.id == bindparam("of"),
+        or_(_SESSION.c.last_proof_at.is_(None), _SESSION.c.last_proof_at < bindparam("at")),
+    )
+    .values(last_proof_at=bindparam("at"), last_proof=bindparam("proof"))
+)
 
 
 def move(
@@ -135,12 +146,7 @@ def image_of(qr: str) -> bytes | None:
 
 def proven(session_id: int, proof: str, at: datetime) -> None:
     """Something came through: `proof` is delivery or message. An age, so `rev` stays."""
-    db.session.execute(
-        update(WhatsAppSession)
-        .where(WhatsAppSession.id == session_id)
-        .where((WhatsAppSession.last_proof_at.is_(None)) | (WhatsAppSession.last_proof_at < at))
-        .values(last_proof_at=at, last_proof=proof)
-    )
+    db.session.connection().execute(_PROVEN, {"of": session_id, "proof": proof, "at": at})
 
 
 def _kept(code: Code) -> str | None:
