@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Engine, Select
+from sqlalchemy import Connection, Dialect, Engine, Float, Select
 from sqlalchemy.exc import DBAPIError
 
 Convert = Callable[[Any], Any] | None
@@ -76,7 +76,10 @@ class Prepared:
             names=list(made.positiontup) if made.positional else None,
             constants={n: made.binds[n].value for n in made.params if not made.binds[n].required},
             binders={name: kind.bind_processor(dialect) for name, kind in types.items()},
-            readers=[kind.result_processor(dialect, None) for kind in columns],
+            # a driver gives floats as they are, and SQLAlchemy would ask for the number of its type first
+            readers=[
+                None if isinstance(kind, Float) else kind.result_processor(dialect, None) for kind in columns
+            ],
         )
         self._compiled[dialect.name] = compiled
         return compiled
