@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CATALOGUES := wa_admin/translations
 CHROMIUM := chromium chromium-browser google-chrome
 
-.PHONY: setup run demo test lint bench lock translations browser
+.PHONY: setup run demo test lint bench fuzz audit sbom lock translations browser
 
 setup: .venv/ready
 
@@ -34,6 +34,21 @@ lint: .venv/ready-for-tests
 
 bench: .venv/ready-for-tests
 	@$(BIN)/python -m bench
+
+# so many made-up calls of each kind; in the suite there are 5, the same each time
+fuzz: export FUZZ_EXAMPLES ?= 100
+fuzz: .venv/ready-for-tests
+	$(BIN)/pytest -q --timeout 3600 tests/fuzz
+
+audit: .venv/ready-for-tests # asks osv.dev, and says so when nobody answers there
+	@$(BIN)/python .ci/audit.py requirements.lock requirements-dev.lock
+
+sbom: export PYTHONWARNINGS = ignore::UserWarning # a lock knows nothing of who needs whom
+sbom: .venv/ready-for-tests
+	@mkdir -p dist
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
+		-o dist/sbom.cdx.json
+	@echo "dist/sbom.cdx.json lists what is shipped with wa-admin"
 
 translations: .venv/ready-for-tests # after a sentence has changed; then fill in what is missing
 	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k lazy_gettext --no-wrap --sort-by-file \

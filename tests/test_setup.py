@@ -56,7 +56,9 @@ def test_new_dependencies_are_set_up_at_the_next_start(make, tmp_path):
     assert make("setup", "--question").returncode == 1
 
 
-@pytest.mark.parametrize("target", ["setup", "run", "demo", "test", "lint", "bench", "lock"])
+@pytest.mark.parametrize(
+    "target", ["setup", "run", "demo", "test", "lint", "bench", "fuzz", "audit", "sbom", "lock"]
+)
 def test_every_target_is_there(make, target):
     assert make("--dry-run", target).returncode == 0
 
