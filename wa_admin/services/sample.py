@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -118,33 +120,39 @@ def fill(wa_session: WhatsAppSession) -> int:
         _age(wa_session, now)
         _days(wa_session, now, chance)
         _outage(wa_session, now)
-        begin = now - timedelta(hours=22)
-        step = (now - begin) / MESSAGES
-        for number in range(MESSAGES):
-            _message(wa_session, begin + number * step, number, chance)
-        _chats(wa_session, now)
+        step = timedelta(hours=22) / MESSAGES
+        past = [
+            (MESSAGES * step - number * step, partial(_message, wa_session, number=number, chance=chance))
+            for number in range(MESSAGES)
+        ]
+        past += [
+            (timedelta(minutes=minutes_ago), partial(_said, wa_session, number=number))
+            for number, (_, _, minutes_ago, _, _) in enumerate(SAID)
+        ]
+        for ago, happen in sorted(past, key=itemgetter(0), reverse=True):
+            happen(at=now - ago)
         if wa_session.status == Status.CONNECTED:
             wa_session.last_proof_at, wa_session.last_proof = now, "delivery"
     return MESSAGES
 
 
-def _chats(wa_session: WhatsAppSession, now: datetime) -> None:
-    """What people wrote back, the oldest first; some of it nobody has read yet."""
-    for number, (name, phone, minutes_ago, said, more) in enumerate(SAID):
-        values = {
-            "instance": wa_session.instance,
-            "provider_id": f"3EB0SAMPLECHAT{number:04d}",
-            "chat": f"{phone}@s.whatsapp.net",
-            "sender_number": phone,
-            "sender_lid": None,
-            "push_name": name,
-            "text": said,
-            "at": now - timedelta(minutes=minutes_ago),
-        }
-        line = chats.take_in(wa_session, MessageSeen(**values | _told(more)), now)
-        if line is not None and (answer := more.get("answer")):
-            _answer(wa_session, phone, answer, line.at + timedelta(minutes=3))
-            db.session.get_one(Chat, line.chat_id).unread_count = 0
+def _said(wa_session: WhatsAppSession, at: datetime, number: int) -> None:
+    """One of what people wrote back; some of it nobody has read yet."""
+    name, phone, _, said, more = SAID[number]
+    values = {
+        "instance": wa_session.instance,
+        "provider_id": f"3EB0SAMPLECHAT{number:04d}",
+        "chat": f"{phone}@s.whatsapp.net",
+        "sender_number": phone,
+        "sender_lid": None,
+        "push_name": name,
+        "text": said,
+        "at": at,
+    }
+    line = chats.take_in(wa_session, MessageSeen(**values | _told(more)), clock.now())
+    if line is not None and (answer := more.get("answer")):
+        _answer(wa_session, phone, answer, line.at + timedelta(minutes=3))
+        db.session.get_one(Chat, line.chat_id).unread_count = 0
 
 
 def _told(more: dict[str, Any]) -> dict[str, Any]:
