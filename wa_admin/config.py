@@ -59,6 +59,7 @@ class Settings:
     hook_url: str
     gateway_kind: str
     send_interval_seconds: float
+    resend_uncertain: bool
     poll_seconds: int
     health_check_seconds: int
     silent_after_seconds: int
@@ -134,6 +135,7 @@ def _read(env: _Environment, data_dir: Path, database_url: str) -> Settings:
         hook_url=env.url("WA_HOOK_URL"),
         gateway_kind=env.choice("WA_GATEWAY_KIND", "evolution", GATEWAY_KINDS),
         send_interval_seconds=env.number("WA_SEND_INTERVAL_SECONDS", 1.0, 0.0, 3600.0),
+        resend_uncertain=env.yes_no("WA_RESEND_UNCERTAIN", False),
         poll_seconds=env.whole("WA_POLL_SECONDS", 10, 1, 3600),
         health_check_seconds=env.whole("WA_HEALTH_CHECK_SECONDS", 30, 1, 3600),
         silent_after_seconds=env.whole("WA_SILENT_AFTER_SECONDS", 7200, 10, 30 * 86400),

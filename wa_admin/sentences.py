@@ -25,7 +25,8 @@ TOPICS: dict[str, tuple[str, ...]] = {
         "passkey_denied",
     ),
     "messages": (
-        "failed", "cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person", "paused", "resumed",
+        "failed", "cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person", "found_at_gateway",
+        "told_by_gateway", "resent_in_doubt", "paused", "resumed",
     ),
     "people": (
         "login", "login_failed", "logout", "login_revoked", "set_up", "user_added", "user_edited",
@@ -67,6 +68,9 @@ _SENTENCES: dict[str, tuple[str, Any]] = {
     "cancelled_in_doubt": ("warn", _l("%(who)s cancelled a message to %(to)s that may have left already")),
     "retried": ("brand", _l("%(who)s had a message to %(to)s sent again")),
     "confirmed_by_person": ("ok", _l("%(who)s saw that a message to %(to)s arrived")),
+    "found_at_gateway": ("ok", _l("The gateway has a message to %(to)s that was in doubt: it left")),
+    "told_by_gateway": ("ok", _l("The gateway told of a message to %(to)s that was in doubt: it left")),
+    "resent_in_doubt": ("warn", _l("A message to %(to)s in doubt was sent again by itself, as set")),
     "paused": ("warn", _l("%(who)s paused sending on %(session)s")),
     "resumed": ("ok", _l("%(who)s resumed sending on %(session)s")),
     "set_up": ("brand", _l("%(who)s set up wa-admin")),

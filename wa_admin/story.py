@@ -30,6 +30,9 @@ _ACTS: dict[str, tuple[str, Any]] = {
     "cancelled_in_doubt": ("warn", _l("Cancelled by %(who)s, but an attempt before may have arrived")),
     "retried": ("brand", _l("Sent again by %(who)s")),
     "confirmed_by_person": ("ok", _l("Seen to have arrived by %(who)s")),
+    "found_at_gateway": ("ok", _l("Looked up: the gateway has it, so it left")),
+    "told_by_gateway": ("ok", _l("The gateway told of it by itself: it left")),
+    "resent_in_doubt": ("warn", _l("Nobody could say whether it left: sent again, as set")),
 }
 
 

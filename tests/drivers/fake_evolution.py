@@ -244,7 +244,8 @@ class FakeEvolution(FakeGateway):
         recorded = _recording(f"{route}_{kind}")[1]["body"]["key"]["id"]
         status, body = self.replay(f"{route}_{kind}", name, **{recorded: provider_id, CONTACT: to})
         recorded = _recording("event_send_message_text")[2]["data"]["key"]["id"]
-        self.event("send_message_text", line, {recorded: provider_id, CONTACT: to})
+        more = {} if media else {"message": {"conversation": text}, "messageTimestamp": self.sent[-1].at}
+        self.event("send_message_text", line, {recorded: provider_id, CONTACT: to}, **more)
         return status, body
 
     @route("POST", "/chat/whatsappNumbers/{name}")
@@ -259,6 +260,25 @@ class FakeEvolution(FakeGateway):
             {"jid": f"{one}@s.whatsapp.net", "exists": one not in self.strangers, "number": one}
             for one in reversed(asked_for)  # in an order of its own
         ]
+
+    @route("POST", "/chat/findMessages/{name}")
+    def find_messages(self, asked: Asked, name: str) -> Answer:
+        said = asked.body
+        jid = said["where"]["key"]["remoteJid"]
+        (theirs, ours) = _recording("findMessages")[1]["body"]["messages"]["records"]
+        kind = {True: "imageMessage", False: "conversation"}
+        found = [] if said["where"]["key"].get("fromMe") else [theirs]
+        for sent in self.left_to(name, jid):
+            is_file = sent.attached is not None
+            image = {"imageMessage": {"mimetype": "image/png", "caption": sent.text}}
+            found.append(
+                ours
+                | {"key": {"id": sent.provider_id, "fromMe": True, "remoteJid": jid}}
+                | {"messageTimestamp": sent.at, "messageType": kind[is_file], "MessageUpdate": []}
+                | {"message": image if is_file else {"conversation": sent.text}}
+            )
+        page = {"total": len(found), "pages": 1, "currentPage": 1, "records": found[: said["offset"]]}
+        return 200, {"messages": page}
 
     # --- what it reports ---
 

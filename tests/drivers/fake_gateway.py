@@ -14,6 +14,7 @@ import json
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -81,6 +82,7 @@ class Sent:
     text: str
     provider_id: str
     attached: bytes | None = None
+    at: int = field(default_factory=lambda: int(time.time()))  # WhatsApp tells whole seconds
 
 
 def route(method: str, pattern: str) -> Callable[[Any], Any]:
@@ -184,6 +186,12 @@ class FakeGateway:
     def texts(self, instance: str) -> list[str]:
         """What left from it, in order."""
         return [sent.text for sent in self.sent if sent.instance == instance]
+
+    def left_to(self, instance: str, to: str) -> list[Sent]:
+        """What left to somebody, however it was addressed, the newest first."""
+        user = to.partition("@")[0]
+        sent = [one for one in self.sent if one.instance == instance and one.to.partition("@")[0] == user]
+        return sent[::-1]
 
     def unlink(self, instance: str) -> None:
         """The owner removes the linked device on the phone."""

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 from base64 import b64encode
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -240,6 +241,22 @@ class FakeGowa(FakeGateway):
         provider_id = self.leave(line, phone, text, attached)
         status = f"Message sent to {phone} (server timestamp: 2026-08-22 01:02:03 +0000 UTC)"
         return self.ok({"message_id": provider_id, "status": status}, status)
+
+    @route("GET", "/chat/{chat}/messages")
+    def chat_messages(self, asked: Asked, chat: str) -> Answer:
+        line = self.of_header(asked)
+        if not isinstance(line, Line):
+            return line
+        assert "%" not in asked.path
+        since = datetime.fromisoformat(asked.query["start_time"]).timestamp()
+        found = [
+            {"id": sent.provider_id, "chat_jid": chat, "content": sent.text, "is_from_me": True}
+            | {"timestamp": datetime.fromtimestamp(sent.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+            | {"media_type": "image" if sent.attached is not None else ""}
+            for sent in self.left_to(line.instance, chat)
+            if sent.at >= since
+        ]
+        return self.ok({"data": found, "pagination": {"limit": 50, "offset": 0, "total": len(found)}})
 
     # --- webhooks ---
 

@@ -275,6 +275,21 @@ class FakeWaha(FakeGateway):
         said = {"timestamp": 1780000000, "fromMe": True, "body": text, "ack": 1, "hasMedia": bool(attached)}
         return 201, {"id": {"_serialized": whole} if self.engine == "WEBJS" else whole, **said}
 
+    @route("GET", "/api/{name}/chats/{chat}/messages")
+    def chat_messages(self, asked: Asked, name: str, chat: str) -> Answer:
+        if name not in self.lines:
+            return self.unknown()
+        if self.word(self.lines[name]) != "WORKING":
+            return self.too_early(self.lines[name], "WORKING")
+        since = int(asked.query["filter.timestamp.gte"])
+        assert (asked.query["filter.fromMe"], asked.query["downloadMedia"]) == ("true", "false")
+        return 200, [
+            {"id": f"true_{chat}_{sent.provider_id}", "timestamp": sent.at, "fromMe": True, "ack": 1}
+            | {"body": sent.text, "hasMedia": sent.attached is not None}
+            for sent in self.left_to(name, chat)
+            if sent.at >= since
+        ][: int(asked.query["limit"])]
+
     # --- webhooks ---
 
     def on_state(self, line: Line) -> None:

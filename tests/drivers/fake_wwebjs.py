@@ -174,6 +174,18 @@ class FakeWwebjs(FakeGateway):
         bare = self.leave(self.line(name), chat, text, attached)
         return 200, {"success": True, "message": _message(chat, bare, text, True)}
 
+    @route("POST", "/chat/fetchMessages/{name}")
+    def fetch_messages(self, asked: Asked, name: str) -> Answer:
+        if refusal := self._refused(name):
+            return refusal
+        chat, options = asked.body["chatId"], asked.body["searchOptions"]
+        found = []
+        for sent in self.left_to(name, chat)[: options["limit"]]:
+            kind = {"type": "image", "hasMedia": True} if sent.attached is not None else {}
+            message = _message(chat, sent.provider_id.rpartition("_")[2], sent.text, True)
+            found.append({**message, **kind, "timestamp": sent.at})
+        return 200, {"success": True, "messages": found[::-1]}  # from earliest to latest
+
     def _launch(self, name: str) -> None:
         line = self.lines[name] = Line(name)
         if name in self.logins:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from inspect import signature
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,7 @@ from fake_webhook import FakeWebhook
 from fake_wwebjs import FakeWwebjs
 from running_gateway import wait_until
 
+from wa_admin import clock
 from wa_admin.drivers import DRIVERS, picture
 from wa_admin.drivers.contract import (
     CAPABILITIES,
@@ -437,6 +439,47 @@ def test_a_picture_leaves(linked, refuses):
         return
     assert send()
     assert linked.texts == ["caption"]
+
+
+def a_moment_ago() -> datetime:
+    return clock.now() - timedelta(seconds=30)
+
+
+@pytest.mark.ability("look_up_sent")
+def test_what_left_without_an_answer_is_found(linked, refuses):
+    def find():
+        return linked.driver.find_sent(linked.instance, ANNA, a_moment_ago())
+
+    if refuses("look_up_sent", find):
+        return
+    known = {one.provider_id for one in find()}
+    unlucky(linked, "hang_after", linked.send)
+    linked.fake.heal()
+    (left,) = [one for one in find() if one.provider_id not in known]
+    assert (left.instance, left.text, left.is_file) == (linked.instance, TEXT, False)
+    assert left.recipient.partition("@")[0] == ANNA
+    assert TEXT not in repr(left)
+    assert linked.driver.find_sent(linked.instance, STRANGER[:-1] + "7", a_moment_ago()) == []
+
+
+@pytest.mark.ability("look_up_sent")
+def test_what_is_found_has_the_id_that_the_answer_gave(linked, refuses):
+    if refuses("look_up_sent", lambda: linked.driver.find_sent(linked.instance, ANNA, a_moment_ago())):
+        return
+    text = linked.send()
+    file = linked.driver.send_media(linked.instance, ANNA, "caption", IMAGE, uuid4().hex)
+    found = {one.provider_id: one for one in linked.driver.find_sent(linked.instance, ANNA, a_moment_ago())}
+    assert (found[text].text, found[text].is_file) == (TEXT, False)
+    assert (found[file].text, found[file].is_file) == ("caption", True)
+
+
+@pytest.mark.ability("look_up_sent")
+def test_what_left_before_is_not_among_it(linked, refuses):
+    later = clock.now() + timedelta(seconds=30)
+    if refuses("look_up_sent", lambda: linked.driver.find_sent(linked.instance, ANNA, later)):
+        return
+    linked.send()
+    assert linked.driver.find_sent(linked.instance, ANNA, later) == []
 
 
 @pytest.mark.ability("check_number")

@@ -36,8 +36,8 @@ def receipt(provider_id, kind):
     return [ReceiptSeen(BOT, provider_id, kind)]
 
 
-def sent(provider_id, seconds):
-    return [SentSeen(BOT, provider_id, ANNA_JID, datetime.fromtimestamp(seconds, UTC))]
+def sent(provider_id, seconds, **more):
+    return [SentSeen(BOT, provider_id, ANNA_JID, datetime.fromtimestamp(seconds, UTC), **more)]
 
 
 def message(provider_id, seconds, text="", kind="text", instance=BOT, **more):
@@ -121,8 +121,8 @@ MEANINGS = {
     "event_qrcode_updated_limit": state("disconnected", "qr_expired", "refused", instance="limited"),
     "event_qrcode_updated_pairing_code": ["coded", "TB78F2KW"],
     "event_remove_instance": [InstanceGone(BOT)],
-    "event_send_message_image": sent("3EB0D20060B80D21EC3E87", 1795227050),
-    "event_send_message_text": sent("3EB09F77B5330221B9B456", 1795226995),
+    "event_send_message_image": sent("3EB0D20060B80D21EC3E87", 1795227050, text="a picture", is_file=True),
+    "event_send_message_text": sent("3EB09F77B5330221B9B456", 1795226995, text="Hello from the panel"),
     "event_status_instance_api_logout": state("disconnected", "logged_out", "closed"),
     "event_status_instance_phone_logout": state("disconnected", "logged_out", "closed"),
 }

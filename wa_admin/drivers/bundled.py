@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from .contract import BadAnswer, Code, NotConnected, State
+from .contract import BadAnswer, Code, NotConnected, SentSeen, State, Unsupported
 from .evolution import Evolution, path_to
 from .evolution_events import moment, number_of, state_of
 from .shapes import text_of
@@ -18,7 +18,7 @@ class Bundled(Evolution):
     """The bundled gateway. A reference travels as X-Reference, so no send leaves twice."""
 
     kind = "bundled"
-    capabilities = Evolution.capabilities | {"ids_in_advance"}
+    capabilities = Evolution.capabilities - {"look_up_sent"} | {"ids_in_advance"}
     files_in_advance = True
     codes = 6  # whatsmeow qrchan.go
     settling_seconds = 0.0
@@ -50,6 +50,9 @@ class Bundled(Evolution):
         except NotConnected:
             if self._has_login(instance):
                 raise
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> list[SentSeen]:
+        raise Unsupported("the bundled gateway keeps no texts; its references tell what has left")
 
     def _has_login(self, instance: str) -> bool:
         return self.state(instance).number is not None

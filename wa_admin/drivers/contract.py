@@ -46,6 +46,7 @@ CAPABILITIES = (
     "ids_in_advance",
     "passkey",
     "download",
+    "look_up_sent",
 )
 
 
@@ -265,12 +266,14 @@ class ReceiptSeen:
 
 @dataclass(frozen=True)
 class SentSeen:
-    """A message of ours left, by the gateway's own account."""
+    """A message of ours left, by the gateway's own account. `text` is what it says, or under its file."""
 
     instance: str
     provider_id: str
     recipient: str  # JID
     at: datetime | None = None
+    text: str = field(default="", repr=False)
+    is_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -431,12 +434,17 @@ class Driver(ABC):
         """The file of a message that came in, by its `FileSeen.source`. Raises TooLarge."""
         raise Unsupported("this gateway gives no files of messages that came in")
 
-    @abstractmethod
-    def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
-
     def group_name(self, instance: str, jid: str) -> str:
         """What a group is called."""
         raise Unsupported("this gateway does not say what groups are called")
+
+    @abstractmethod
+    def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]: ...
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> builtins.list[SentSeen]:
+        """What left to `to` since then, of its newest 50 or so, in any order; what WhatsApp refused is not
+        among it. That one is missing proves nothing."""
+        raise Unsupported("this gateway cannot tell what has left")
 
     def receipts_of(self, instance: str, provider_id: str) -> builtins.list[ReceiptSeen]:
         """What WhatsApp has said of a message of ours; where the gateway keeps it (`keeps_receipts`)."""

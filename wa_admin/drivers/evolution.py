@@ -31,11 +31,12 @@ from .contract import (
     Rejected,
     Remote,
     Seen,
+    SentSeen,
     State,
     Unsupported,
     Webhook,
 )
-from .evolution_events import number_of, state_of
+from .evolution_events import PERSON, number_of, state_of
 from .evolution_refusals import NameTaken, refusal
 from .http import Http
 from .shapes import need_array, need_object, text_of
@@ -231,6 +232,16 @@ class Evolution(Driver):
             Checked(number, found[number].get("exists") is True, text_of(found[number], "jid"))
             for number in numbers  # the gateway answers in an order of its own
         ]
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> builtins.list[SentSeen]:
+        key = {"remoteJid": to if "@" in to else to + PERSON, "fromMe": True}
+        body = {"where": {"key": key}, "page": 1, "offset": 50}  # which is the size of the page
+        said = need_object(
+            self._call("POST", path_to("chat/findMessages", instance), body=body, seconds=self.read_seconds)
+        )
+        rows = need_array(need_object(said.get("messages")).get("records"))
+        seen = evolution_events.sent(instance, rows)
+        return [one for one in seen if one.at and one.at >= since]
 
     def receipts_of(self, instance: str, provider_id: str) -> builtins.list[ReceiptSeen]:
         path, body = path_to("chat/findStatusMessage", instance), {"where": {"id": provider_id}}

@@ -132,6 +132,23 @@ def receipts(instance: str, updates: Any, at: datetime | None = None) -> Iterato
             yield ReceiptSeen(instance, provider_id, kind, at)
 
 
+def sent(instance: str, messages: Any) -> Iterator[SentSeen]:
+    """From send.message or findMessages."""
+    for message in _each(messages):
+        key = object_of(message.get("key"))
+        provider_id, recipient = text_of(key, "id"), _chat(key)
+        content, kind = _opened(object_of(message.get("message")), text_of(message, "messageType") or "")
+        if provider_id and recipient and key.get("fromMe") is not False and not _is_refused(message):
+            yield SentSeen(
+                instance,
+                provider_id,
+                recipient,
+                _unix(message.get("messageTimestamp")),
+                text=_words(content, kind),
+                is_file="mimetype" in object_of(content.get(kind)),
+            )
+
+
 def number_of(jid: Any) -> str | None:
     """4915100000001:7@s.whatsapp.net is the number 4915100000001; a LID or a group is none."""
     if not isinstance(jid, str) or not jid.endswith(PERSON):
@@ -201,11 +218,7 @@ def _receipts(envelope: Envelope) -> Iterator[Seen]:
 
 
 def _sent(envelope: Envelope) -> Iterator[Seen]:
-    for message in _each(envelope.data):
-        key = object_of(message.get("key"))
-        provider_id, recipient = text_of(key, "id"), text_of(key, "remoteJid")
-        if provider_id and recipient:
-            yield SentSeen(envelope.instance, provider_id, recipient, _unix(message.get("messageTimestamp")))
+    return sent(envelope.instance, envelope.data)
 
 
 def _messages(envelope: Envelope) -> Iterator[Seen]:
@@ -281,8 +294,7 @@ def _quoted(message: dict[str, Any]) -> str:
 
 def _file(message: dict[str, Any], kind: str, provider_id: str) -> FileSeen | None:
     """What Evolution fetches from WhatsApp by the id of the message, or has put into the webhook."""
-    if kind == "documentWithCaptionMessage":
-        message, kind = object_of(object_of(message.get(kind)).get("message")), "documentMessage"
+    message, kind = _opened(message, kind)
     said = object_of(message.get(kind))
     mimetype = text_of(said, "mimetype")
     if mimetype is None:
@@ -294,6 +306,19 @@ def _file(message: dict[str, Any], kind: str, provider_id: str) -> FileSeen | No
         source={"id": provider_id},
         content=bytes_of(message.get("base64")),
     )
+
+
+def _opened(message: dict[str, Any], kind: str) -> tuple[dict[str, Any], str]:
+    """A document with words under it is wrapped once more."""
+    if kind != "documentWithCaptionMessage":
+        return message, kind
+    return object_of(object_of(message.get(kind)).get("message")), "documentMessage"
+
+
+def _is_refused(message: dict[str, Any]) -> bool:
+    """By the updates that findMessages tells with it."""
+    updates = message.get("MessageUpdate")
+    return isinstance(updates, list) and any(object_of(one).get("status") == "ERROR" for one in updates)
 
 
 def _whole(value: Any) -> int | None:

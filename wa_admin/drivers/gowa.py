@@ -28,6 +28,7 @@ from .contract import (
     Rejected,
     Remote,
     Seen,
+    SentSeen,
     State,
     Unsupported,
     Webhook,
@@ -36,7 +37,7 @@ from .evolution_events import PERSON, number_of
 from .gowa_events import state_of
 from .gowa_refusals import AlreadyLinked, LoginStored, NameTaken, refusal
 from .http import Http
-from .shapes import need_object, strange, text_of
+from .shapes import need_array, need_object, strange, text_of
 from .signatures import header, is_signed
 
 NAME = r"[A-Za-z0-9_-]+"  # it does not decode an id in a path
@@ -242,6 +243,15 @@ class Gowa(Driver):
             Checked(number, exists, _jid(_digits(number)) if exists else None)
             for number, exists in zip(numbers, found, strict=True)
         ]
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> builtins.list[SentSeen]:
+        chat = _jid(to)
+        # before 8.5 it did not decode a path
+        path = f"/chat/{quote(chat, safe='@')}/messages"
+        params = {"limit": "50", "is_from_me": "true", "start_time": since.isoformat(timespec="seconds")}
+        said = need_object(self._call("GET", path, instance, params=params))
+        seen = gowa_events.sent(instance, need_array(said.get("data") or []), chat)
+        return [one for one in seen if one.at and one.at >= since]
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
         algorithm, _, signature = header(headers, "X-Hub-Signature-256").partition("=")

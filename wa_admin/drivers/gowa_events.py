@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .contract import BadAnswer, MessageSeen, ReceiptSeen, Seen, State
+from .contract import BadAnswer, MessageSeen, ReceiptSeen, Seen, SentSeen, State
 from .evolution_events import GROUP, LID, PERSON, moment, number_of
 from .shapes import object_of, text_of
 
@@ -52,6 +52,21 @@ def state_of(device: dict[str, Any]) -> State:
     if word == "disconnected" and number is None and name is not None:
         reason = "logged_out"  # unlinking clears the JID and keeps the name that the phone gave
     return State(STATUS.get(word), reason, word, number, name)
+
+
+def sent(instance: str, messages: list[Any], recipient: str) -> Iterator[SentSeen]:
+    """Those of a chat that are ours."""
+    for message in map(object_of, messages):
+        provider_id = text_of(message, "id")
+        if provider_id and message.get("is_from_me") is True:
+            yield SentSeen(
+                instance,
+                provider_id,
+                recipient,
+                moment(message.get("timestamp")),
+                text=text_of(message, "content") or "",
+                is_file=text_of(message, "media_type") is not None,
+            )
 
 
 def _parsed(body: bytes) -> dict[str, Any]:

@@ -35,13 +35,14 @@ from .contract import (
     Rejected,
     Remote,
     Seen,
+    SentSeen,
     State,
     Unsupported,
     Webhook,
 )
 from .evolution_events import PERSON
 from .http import Answer, Http
-from .shapes import need_object, object_of, strange, text_of
+from .shapes import need_array, need_object, object_of, strange, text_of
 from .signatures import header, is_signed
 from .waha_events import USER, jid_of, message_id, state_of
 from .waha_refusals import NameTaken, refusal
@@ -260,6 +261,20 @@ class Waha(Driver):
             Checked(number, chat is not None, jid_of(chat) if chat else None)
             for number, chat in zip(numbers, found, strict=True)
         ]
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> builtins.list[SentSeen]:
+        """NOWEB knows it only where its store is switched on."""
+        chat = self._chat(instance, to)
+        params = {
+            "limit": "50",
+            "downloadMedia": "false",
+            "filter.fromMe": "true",
+            "filter.timestamp.gte": str(int(since.timestamp())),
+        }
+        path = path_to(f"chats/{quote(chat, safe='@')}/messages", instance)
+        rows = self._http.call("GET", path, params=params, seconds=self.read_seconds)
+        seen = waha_events.sent(instance, need_array(rows), jid_of(chat))
+        return [one for one in seen if one.at and one.at >= since]
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
         if header(headers, "X-Webhook-Hmac-Algorithm").lower() not in ("", "sha512"):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from .contract import BadAnswer, FileSeen, MessageSeen, ReceiptSeen, Seen, State, StateSeen
+from .contract import BadAnswer, FileSeen, MessageSeen, ReceiptSeen, Seen, SentSeen, State, StateSeen
 from .evolution_events import GROUP, LID, PERSON, number_of
 from .shapes import object_of, text_of
 
@@ -92,6 +92,21 @@ def message_id(said: Any) -> str | None:
     return parts[2] if len(parts) > 2 and parts[0] in ("true", "false") else said
 
 
+def sent(instance: str, messages: list[Any], recipient: str) -> Iterator[SentSeen]:
+    """Those of a chat that are ours and that WhatsApp did not refuse."""
+    for message in map(object_of, messages):
+        provider_id = message_id(message.get("id"))
+        if provider_id and message.get("fromMe") is True and RECEIPTS.get(_ack(message)) != "failed":
+            yield SentSeen(
+                instance,
+                provider_id,
+                recipient,
+                _moment(message.get("timestamp"), 1),
+                text=text_of(message, "body") or "",
+                is_file=message.get("hasMedia") is True,
+            )
+
+
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         said = json.loads(body)
@@ -128,10 +143,14 @@ def _states(envelope: Envelope) -> Iterator[Seen]:
 
 def _receipts(envelope: Envelope) -> Iterator[Seen]:
     payload = envelope.payload
-    ack, provider_id = payload.get("ack"), message_id(payload.get("id"))
-    kind = RECEIPTS.get(ack) if isinstance(ack, int) else None
+    kind, provider_id = RECEIPTS.get(_ack(payload)), message_id(payload.get("id"))
     if kind and provider_id and payload.get("fromMe") is not False:
         yield ReceiptSeen(envelope.instance, provider_id, kind, envelope.at)
+
+
+def _ack(message: dict[str, Any]) -> int:
+    ack = message.get("ack")
+    return ack if isinstance(ack, int) else 0
 
 
 def _messages(envelope: Envelope) -> Iterator[Seen]:

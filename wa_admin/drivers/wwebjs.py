@@ -33,6 +33,7 @@ from .contract import (
     Rejected,
     Remote,
     Seen,
+    SentSeen,
     State,
     TimedOut,
     Unsupported,
@@ -62,7 +63,7 @@ class Wwebjs(Driver):
 
     kind = "wwebjs"
     capabilities = frozenset(
-        {"qr", "pairing_code", "restart", "delete", "list", "send_media", "check_number"}
+        {"qr", "pairing_code", "restart", "delete", "list", "send_media", "check_number", "look_up_sent"}
     )
     tells_codes = False  # its webhook is set in its own environment, if at all
     weak_keys = frozenset({"", "SET_YOUR_API_KEY_HERE"})  # without a key it is open; its .env.example
@@ -211,6 +212,17 @@ class Wwebjs(Driver):
     def check_numbers(self, instance: str, numbers: builtins.list[str]) -> builtins.list[Checked]:
         found = [(number, self._chat_of(instance, number)) for number in numbers]
         return [Checked(number, chat is not None, chat and events.phone_jid(chat)) for number, chat in found]
+
+    def find_sent(self, instance: str, to: str, since: datetime) -> builtins.list[SentSeen]:
+        chat = self._chat(instance, to)
+        body = {"chatId": chat, "searchOptions": {"limit": 50, "fromMe": True}}
+        path = path_to("chat/fetchMessages", instance)
+        said = object_of(self._http.call("POST", path, body=body, seconds=self.send_seconds))
+        rows = said.get("messages")
+        if not isinstance(rows, builtins.list):
+            raise BadAnswer("the answer is not a list of messages")
+        seen = events.sent(instance, rows, events.phone_jid(chat))
+        return [one for one in seen if one.at and one.at >= since]
 
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
         """It sends its own key along, in the open, and none when it has none."""

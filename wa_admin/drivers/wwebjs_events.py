@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .contract import BadAnswer, Code, CodeShown, FileSeen, MessageSeen, ReceiptSeen, Seen, State, StateSeen
+from .contract import (
+    BadAnswer,
+    Code,
+    CodeShown,
+    FileSeen,
+    MessageSeen,
+    ReceiptSeen,
+    Seen,
+    SentSeen,
+    State,
+    StateSeen,
+)
 from .evolution_events import GROUP, LID, PERSON
 from .shapes import bytes_of, object_of, text_of
 
@@ -61,6 +72,21 @@ def read(envelope: Envelope, read_code: Callable[[str], Code]) -> list[Seen]:
         return [CodeShown(envelope.instance, read_code(qr))] if qr else []
     reader = READERS.get(envelope.event)
     return list(reader(envelope)) if reader else []
+
+
+def sent(instance: str, messages: list[Any], recipient: str) -> Iterator[SentSeen]:
+    """Those of a chat that are ours and that WhatsApp did not refuse."""
+    for message in map(object_of, messages):
+        provider_id = id_of(message)
+        if provider_id and message.get("fromMe") is True and message.get("ack") != -1:
+            yield SentSeen(
+                instance,
+                provider_id,
+                recipient,
+                _moment(message.get("timestamp")),
+                text=(text_of(message, "body") or "") if text_of(message, "type") in WITH_WORDS else "",
+                is_file=message.get("hasMedia") is True,
+            )
 
 
 def state_of(word: str) -> State:

@@ -55,6 +55,9 @@ class Message(Base):
         PartialIndex(
             "ix_message_expiry", "valid_until", where="status = 'queued' AND valid_until IS NOT NULL"
         ),
+        PartialIndex(
+            "ix_message_doubt", "next_at", "id", where="status = 'uncertain' AND next_at IS NOT NULL"
+        ),
         PartialIndex("ix_message_oldest", "session_id", "id", where="status IN ('queued', 'sending')"),
         PartialIndex(
             "ix_message_open", "session_id", "recipient", "id", where="status IN ('queued', 'sending')"
@@ -79,7 +82,8 @@ class Message(Base):
     reference: Mapped[str] = mapped_column(String(64), default=new_token)  # the same never leaves twice
     attempts: Mapped[int] = mapped_column(default=0)
     queued_at: Mapped[datetime] = mapped_column(UtcDateTime, default=clock.now)
-    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # not before, while queued
+    # while queued not before; while uncertain the next look
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # while sending
     valid_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[Moment]

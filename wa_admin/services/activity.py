@@ -20,7 +20,10 @@ ACTS_THAT_MOVE = frozenset(
         "disconnected_by_admin", "unlinked_by_admin",
     }
 )  # fmt: skip
-ACTS_ON_MESSAGES = ("cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person")
+ACTS_ON_MESSAGES = (
+    "cancelled", "cancelled_in_doubt", "retried", "confirmed_by_person",
+    "found_at_gateway", "told_by_gateway", "resent_in_doubt",
+)  # fmt: skip
 SAME_ACT = timedelta(seconds=2)
 
 
@@ -57,7 +60,7 @@ def of_audit(workspace_id: int, entries: list[AuditEntry]) -> list[AuditLine]:
 
 
 def acts_on(message: Message) -> list[Event]:
-    """What people did with a message after it was accepted, oldest first."""
+    """What was done with a message after it was accepted, oldest first."""
     acts = select(Event).filter_by(session_id=message.session_id).where(Event.at >= message.created_at)
     found = db.session.scalars(acts.where(Event.kind.in_(ACTS_ON_MESSAGES)).order_by(Event.at, Event.id))
     return [event for event in found if event.detail.get("message") == message.id]

@@ -3,7 +3,7 @@
     queued ─> sending ─> sent
       ▲          ├─> failed
       └──────────┤   (it certainly did not leave: later again)
-                 └─> uncertain   (it may have left: never again by itself)
+                 └─> uncertain   (it may have left: see `doubts`)
 
 An attempt is on disk before its first byte leaves. A gateway with `ids_in_advance` is given a reference
 per message, and then even an uncertain attempt can be made again: the same reference never leaves twice.
@@ -44,7 +44,7 @@ from ..models import (
     WhatsAppSession,
 )
 from ..models.types import UtcDateTime
-from . import crash_points, due, gateways, progress
+from . import crash_points, doubts, due, gateways, progress
 
 ATTEMPTS = 8
 INTERRUPTED, INTERRUPTIONS = "interrupted", 3  # what breaks its own sending that often is for a person
@@ -281,10 +281,7 @@ def _record_sent(claim: Claim, provider_id: str, now: datetime) -> None:
         if message is None:
             return
         _close(claim, Outcome.SENT, None, now)
-        message.provider_id = provider_id
-        message.error_code = message.error_detail = None
-        progress.move(message, MessageStatus.SENT, now)
-        progress.apply_early_receipts(message)
+        progress.has_left(message, provider_id, now)
 
 
 def _record_failure(claim: Claim, error: GatewayError, now: datetime) -> None:
@@ -334,13 +331,14 @@ def _later(message: Message, at: datetime, now: datetime) -> None:
 
 
 def _doubt(message: Message, code: str, now: datetime) -> None:
-    """It may have left: asking again is safe where the gateway knows our reference, else a person decides."""
+    """It may have left: asking again is safe where the gateway knows our reference, else it is looked up."""
     message.error_code = code
     most = INTERRUPTIONS if code == INTERRUPTED else ATTEMPTS
     if _can_ask_again(message) and code != OutcomeUnknown.code and message.attempts < most:
         _later(message, now + timedelta(seconds=FIRST_RETRY_SECONDS * message.attempts), now)
     else:
         progress.move(message, MessageStatus.UNCERTAIN, now)
+        doubts.begin(message, now)
 
 
 def _can_ask_again(message: Message) -> bool:

@@ -22,7 +22,7 @@ from ..drivers.contract import (
 )
 from ..extensions import db, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
-from . import chats, progress, status, tidings
+from . import chats, doubts, progress, status, tidings
 
 REPEATED_FOR = timedelta(minutes=30)  # Evolution tries a webhook for 20; clocks are put back by an hour
 
@@ -90,6 +90,7 @@ def _(event: ReceiptSeen, wa_session: WhatsAppSession, now: datetime) -> None:
 
 @_apply.register
 def _(event: SentSeen, wa_session: WhatsAppSession, now: datetime) -> None:
+    doubts.hear(wa_session, event, now)
     progress.take_receipt(wa_session, event.provider_id, "sent", min(event.at or now, now))
 
 

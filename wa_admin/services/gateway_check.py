@@ -44,6 +44,7 @@ ABILITIES = {
     "ids_in_advance": _l("safe repeats"),
     "passkey": _l("passkeys"),
     "download": _l("files that come in"),
+    "look_up_sent": _l("looking up what left"),
 }
 WITHOUT = {
     "qr": _l("Phones cannot be linked by QR code."),
@@ -55,9 +56,10 @@ WITHOUT = {
     "send_media": _l("Only text can be sent."),
     "check_number": _l("Numbers are not looked up before a message leaves."),
     "receipts": _l("Nothing is told of a message after it is sent."),
-    "ids_in_advance": _l("A message whose send was not answered waits for a person."),
+    "ids_in_advance": _l("A message whose send was not answered is not sent again by itself."),
     "passkey": _l("An account that wants a passkey cannot be linked."),
     "download": _l("Pictures and files that people send stay on the phone."),
+    "look_up_sent": _l("Whether a message left whose send was not answered, a person has to say."),
 }
 
 
@@ -167,7 +169,8 @@ def _abilities(driver: Driver) -> Iterator[Finding]:
     shown = [str(ABILITIES[ability]) for ability in CAPABILITIES if ability in offered]
     yield Finding(OK, _("Fits"), ", ".join(shown))
     for ability in CAPABILITIES:
-        if ability not in offered:
+        # safe repeats leave nothing to look up
+        if ability not in offered and not (ability == "look_up_sent" and "ids_in_advance" in offered):
             yield Finding(WARN, _("Missing"), f"{ABILITIES[ability]}. {WITHOUT[ability]}")
 
 

@@ -45,6 +45,8 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
     message.status, message.status_at = status, now
     if status != MessageStatus.SENDING:
         message.lease_until = None
+    if status == MessageStatus.UNCERTAIN:
+        message.next_at = None  # `doubts.begin` sets it where there is somebody to ask
     if status == MessageStatus.SENT and message.sent_at is None:
         message.sent_at = now
     tidings.message_moved(message, now)
@@ -110,7 +112,15 @@ def _advance(message: Message, kind: str, at: datetime) -> None:
         move(message, reached, at)
 
 
-def apply_early_receipts(message: Message) -> None:
+def has_left(message: Message, provider_id: str, now: datetime) -> None:
+    """The gateway says so, and what WhatsApp calls it."""
+    message.provider_id = provider_id
+    message.error_code = message.error_detail = None
+    move(message, MessageStatus.SENT, now)
+    _apply_early_receipts(message)
+
+
+def _apply_early_receipts(message: Message) -> None:
     """Take over the receipts that came before the answer to its send did."""
     query = select(Receipt).filter_by(session_id=message.session_id, provider_id=message.provider_id)
     for receipt in db.session.scalars(query.order_by(Receipt.at)).all():
