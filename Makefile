@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CATALOGUES := wa_admin/translations
 CHROMIUM := chromium chromium-browser google-chrome
 
-.PHONY: setup run demo test lint bench fuzz audit sbom lock translations browser
+.PHONY: setup run demo test lint bench fuzz audit sbom lock translations browser postgresql
 
 setup: .venv/ready
 
@@ -23,8 +23,8 @@ demo: .venv/ready
 test: export PYTHONDONTWRITEBYTECODE = # else each process that a test starts compiles itself
 # a commit waits for the disk, 3 ms on many machines: keep it in memory where there is room
 test: export PYTEST_DEBUG_TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print $$6}')
-test: .venv/ready-for-tests browser
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -o tmp_path_retention_count=1 $(TESTS)
+test: .venv/ready-for-tests browser postgresql
+	$(BIN)/pytest -n 3 --dist loadfile --database=both --no-loadscope-reorder -o tmp_path_retention_count=1 $(TESTS)
 
 lint: .venv/ready-for-tests
 	$(BIN)/ruff check
@@ -84,3 +84,11 @@ browser: # for the tests in tests/browser
 		{ echo "The browser tests need Chromium: apt install chromium fonts-liberation"; exit 1; }; \
 	echo "Installing Chromium for the browser tests (once) ..."; \
 	$$as_root apt-get update -qq && $$as_root apt-get install -qq -y chromium fonts-liberation >/dev/null
+
+postgresql: # a server of their own for the tests; none is left running
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && exit 0; \
+	[ "$$(id -u)" = 0 ] && as_root= || as_root="sudo -n"; \
+	$$as_root true 2>/dev/null && command -v apt-get >/dev/null || \
+		{ echo "The tests on PostgreSQL need its programs: apt install postgresql"; exit 1; }; \
+	echo "Installing PostgreSQL for the tests (once) ..."; \
+	$$as_root apt-get update -qq && $$as_root apt-get install -qq -y postgresql >/dev/null

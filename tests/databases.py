@@ -22,7 +22,39 @@ import pytest
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 # where it matters which database it is
-ON_BOTH = ("services/", "promises/", "blueprints/test_api_", "blueprints/test_workspace_isolation", "test_")
+ON_BOTH = tuple(
+    f"{name}."
+    for name in (
+        "services/test_races",
+        "services/test_outbox",
+        "services/test_safe_repeats",
+        "services/test_events",
+        "services/test_inbox",
+        "services/test_sessions",
+        "services/test_spread",
+        "services/test_audit",
+        "services/test_tidings",
+        "services/test_chats",
+        "services/test_chat_search",
+        "services/test_contacts",
+        "services/test_retention",
+        "services/test_privacy",
+        "services/test_workspaces",
+        "services/test_glance",
+        "promises/test_nothing_is_sent_twice",
+        "blueprints/test_api_messages",
+        "blueprints/test_api_odd_values",
+        "blueprints/test_messages_search",
+        "blueprints/test_workspace_isolation",
+        "cli/test_messages",
+        "cli/test_db_copy",
+        "test_couriers",
+        "test_migrations",
+        "test_polls",
+        "test_probes",
+        "test_scheduler",
+    )
+)
 # what a power cut would lose costs most of the time
 CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
 SMALL = (

@@ -54,6 +54,7 @@ def test_not_ready_when_nobody_asked_the_gateway_for_long(client, healthy):
     assert client.get("/readyz").json["problems"] == {"gateway": "was not asked lately"}
 
 
+@pytest.mark.sqlite
 def test_not_ready_without_a_database(app, client, healthy):
     with db.engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE lease RENAME TO gone")

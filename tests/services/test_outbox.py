@@ -267,6 +267,7 @@ def test_a_pace_from_before_the_clock_was_set_back_holds_up_nothing(stub, connec
     assert deliveries.drain() == 1
 
 
+@pytest.mark.sqlite
 def test_each_question_about_the_queue_has_its_index(connected, on_statement):
     asked = []
     on_statement(lambda _connection, _cursor, statement, given, *_: asked.append((statement, given)))

@@ -185,6 +185,7 @@ def test_without_webhooks_a_message_costs_one_small_query(connected, make_messag
     assert len(asked) == 1 and "sealed" not in asked[0]
 
 
+@pytest.mark.sqlite
 def test_what_is_due_is_found_by_index(listen, app):
     from wa_admin.services import calls
 
