@@ -41,6 +41,11 @@ def is_blank(text: str) -> bool:
     )
 
 
+def storable(text: str) -> str:
+    """As close to it as every database keeps it: what others send is not refused for a half character."""
+    return text if text.isprintable() else text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
 def is_storable(text: str) -> bool:
     """Whether every database keeps it: no half character, and no control characters but breaks and tabs."""
     return text.isprintable() or not any(

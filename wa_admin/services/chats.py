@@ -13,6 +13,7 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.orm import contains_eager
 
+from .. import plain
 from ..drivers.contract import MessageSeen
 from ..extensions import db, writing
 from ..models import Chat, Contact, Line, Message, WhatsAppSession
@@ -82,8 +83,8 @@ def take_in(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Li
         contact_id=sender.id if sender else None,
         from_me=seen.from_me,
         kind=seen.kind[:20],
-        text=seen.text[:LONGEST_TEXT],
-        quoted=seen.quoted[:LONGEST_QUOTE],
+        text=plain.storable(seen.text[:LONGEST_TEXT]),
+        quoted=plain.storable(seen.quoted[:LONGEST_QUOTE]),
         at=at,
     )
     if line_id is None:

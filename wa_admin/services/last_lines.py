@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table, bindparam, update
 
+from .. import plain
 from ..drivers.contract import MessageSeen
 from ..extensions import db
 from ..models import Chat, Message
@@ -60,4 +61,4 @@ def sent(message: Message, now: datetime) -> None:
 
 
 def _excerpt(text: str) -> str:
-    return " ".join(text[: 4 * EXCERPT].split())[:EXCERPT]
+    return " ".join(plain.storable(text[: 4 * EXCERPT]).split())[:EXCERPT]
