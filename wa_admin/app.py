@@ -110,7 +110,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     app.login_manager = login_manager  # type: ignore[attr-defined]
     app.context_processor(lambda: {"current_user": current_user})
 
-    from . import assets, blueprints, cli, knocks, phone, polls, words
+    from . import assets, blueprints, cli, hook_reader, knocks, phone, polls, words
 
     # config is plain Python and knows no countries; whoever knows them is slow to load
     if settings.default_region != config.DEFAULT_REGION and not phone.is_region(settings.default_region):
@@ -121,6 +121,7 @@ def create_app(environ: Mapping[str, str] | None = None) -> Flask:
     assets.register(app)
     polls.register(app)  # inside the headers, which the blueprints put around it
     knocks.register(app)
+    hook_reader.register(app)
     blueprints.register(app)
     cli.register(app)
     if settings.trusted_proxies:  # last, so that everything inside sees the address that people typed

@@ -1,4 +1,7 @@
-"""Turns a webhook with a wrong secret away before Flask is asked: anybody may send them, at any pace."""
+"""Turns a webhook with a wrong secret away before Flask is asked: anybody may send them, at any pace.
+
+Whose the right one is, the view finds in the environment under GATEWAY.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 HOOK = re.compile(r"/hooks/([0-9]{1,18})/([^/]+)(/[^/]+)?")
+GATEWAY = "wa_admin.gateway"
 NOTHING_HERE = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", "0")]
 
 
@@ -32,13 +36,15 @@ def _guarded(app: Flask, engine: Engine, serve: WSGIApplication) -> WSGIApplicat
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         began, path = perf_counter(), environ["PATH_INFO"]
         asked = HOOK.fullmatch(path) if environ["REQUEST_METHOD"] == "POST" else None
+        if not asked:
+            return serve(environ, start_response)
         try:
-            is_wrong = asked and not gateways.is_hook(
-                engine, app.extensions["vault"], int(asked[1]), asked[2]
-            )
+            gateway = gateways.by_hook(engine, app.extensions["vault"], int(asked[1]), asked[2])
         except SQLAlchemyError:
-            is_wrong = False  # the view finds out, or has an answer for a database that is away
-        if not is_wrong:
+            # the view finds out, or has an answer for a database that is away
+            return serve(environ, start_response)
+        if gateway is not None:
+            environ[GATEWAY] = gateway
             return serve(environ, start_response)
         seconds = perf_counter() - began
         app.extensions["latencies"].observe("hooks.receive", 404, seconds)

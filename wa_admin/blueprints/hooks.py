@@ -5,9 +5,10 @@ from functools import partial
 
 from flask import Blueprint, Response, abort, current_app, request
 
-from .. import clock
+from .. import clock, knocks
+from ..app import vault
 from ..drivers.contract import BadAnswer
-from ..extensions import csrf
+from ..extensions import csrf, db
 from ..services import gateways, inbox
 from .access import public
 
@@ -17,15 +18,14 @@ csrf.exempt(bp)
 _log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
-BATCHES = 10  # the thread is wanted for other requests
 
 
 @bp.post("/hooks/<int:gateway_id>/<secret>")
 @bp.post("/hooks/<int:gateway_id>/<secret>/<event>")
 @public
 def receive(gateway_id, secret, event=None):
-    gateway = gateways.by_hook(gateway_id, secret)
-    if gateway is None:
+    gateway = request.environ.get(knocks.GATEWAY)
+    if gateway is None and not (gateway := gateways.by_hook(db.engine, vault(), gateway_id, secret)):
         return "", 404  # without the page for people: whoever guesses costs us little
     request.max_content_length = MAX_BODY_BYTES
     body, now = request.get_data(), clock.now()
@@ -40,14 +40,5 @@ def receive(gateway_id, secret, event=None):
     gateways.reported(gateway, secret, now)
     # not empty: waitress would hold that back until it is closed, and so until all is read
     response = Response("ok\n", mimetype="text/plain")
-    response.call_on_close(partial(_read, current_app._get_current_object(), gateway.id))
+    response.call_on_close(partial(current_app.extensions["reader"].came, gateway.id))
     return response
-
-
-def _read(app, gateway_id):
-    """After the answer; whatever goes wrong here is left to the scheduler."""
-    with app.app_context():
-        try:
-            inbox.read(gateway_id, BATCHES)
-        except Exception:
-            _log.exception("webhooks of gateway %s have to wait", gateway_id)

@@ -28,10 +28,6 @@ URLS = ("create", "connect", "status", "disconnect", "send")  # of a gateway tha
 HOOK_AGE_STEP = timedelta(seconds=5)
 LONG_GAP = timedelta(minutes=10)  # nobody looked for so long: a stop of ours, or one of the gateway
 
-# anybody can knock with a wrong secret: that costs one small query
-_HOOK_SECRETS = Prepared(
-    select(Gateway.sealed_hook_secret, Gateway.sealed_old_hook_secret).where(Gateway.id == bindparam("id"))
-)
 _TOKEN = Prepared(
     select(WhatsAppSession.sealed_token).where(
         WhatsAppSession.gateway_id == bindparam("gateway_id"),
@@ -43,6 +39,12 @@ _OF_ACCESS = (
     "base_url", "sealed_key", "sealed_header", "sealed_urls", "ca_pem", "allow_private", "sealed_hook_secret",
     "sealed_old_hook_secret",
 )  # fmt: skip
+
+# anybody can knock with a wrong secret, and those who may do so in bursts: that costs one small query
+_OF_HOOK = ("id", "kind", "capabilities", "hook_seen_at", *_OF_ACCESS)
+_BY_ID = Prepared(
+    select(*(getattr(Gateway, column) for column in _OF_HOOK)).where(Gateway.id == bindparam("id"))
+)
 
 _drivers: dict[tuple[Any, ...], Driver] = {}
 _drivers_lock = threading.Lock()
@@ -205,18 +207,13 @@ def _sign_key(secret: str) -> str:
     return hmac.new(secret.encode(), b"what webhooks are signed with", "sha256").hexdigest()
 
 
-def by_hook(gateway_id: int, secret: str) -> Gateway | None:
-    """The gateway that this secret belongs to."""
-    is_its_own = is_hook(db.engine, vault(), gateway_id, secret)
-    return db.session.get(Gateway, gateway_id) if is_its_own else None
-
-
-def is_hook(engine: Engine, opener: Vault, gateway_id: int, secret: str) -> bool:
-    """Whether the secret is this gateway's, or was until it is told the new one everywhere; found out in the
-    same time either way. Needs no application."""
-    found = _HOOK_SECRETS.first(engine, id=gateway_id) or (None, None)
-    known = [_opened(opener, sealed) if sealed else new_token() for sealed in found]
-    return sum(same(one, secret) for one in known) > 0
+def by_hook(engine: Engine, opener: Vault, gateway_id: int, secret: str) -> Gateway | None:
+    """The gateway whose secret this is, or was until it is told the new one everywhere; found out in the same
+    time either way. A copy, with what its driver and a webhook need. Needs no application."""
+    found = dict(zip(_OF_HOOK, _BY_ID.first(engine, id=gateway_id) or (), strict=False))
+    sealed_ones = (found.get("sealed_hook_secret"), found.get("sealed_old_hook_secret"))
+    known = [_opened(opener, sealed) if sealed else new_token() for sealed in sealed_ones]
+    return Gateway(**found) if sum(same(one, secret) for one in known) > 0 else None
 
 
 def reported(gateway: Gateway, secret: str, now: datetime) -> None:

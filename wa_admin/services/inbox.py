@@ -4,7 +4,7 @@
       ▲ └─> parked          (three tries failed, or ended with the process)
       └─┘   (later again, with those behind it read meanwhile)
 
-The thread that answered a webhook reads it; what is left behind by a kill, the scheduler does. One of them
+The panel that answered a webhook reads it; what is left behind by a kill, the scheduler does. One of them
 at a time is at the webhooks of a gateway, so that they are read in the order in which they came.
 """
 
@@ -15,10 +15,10 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
-from typing import cast
+from typing import Any
 
-from sqlalchemy import Integer, Table, and_, bindparam, delete, exists, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy import Integer, and_, bindparam, delete, exists, func, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from ..app import vault
@@ -28,7 +28,8 @@ from ..extensions import db, will_pass, writing
 from ..models import Gateway, HookCall
 from ..models.types import UtcDateTime
 from ..prepared import Prepared
-from . import crash_points, events, gateways
+from ..together import Together
+from . import contacts, crash_points, events, gateways
 
 WAITS_SECONDS = (5, 30, 0)  # after each try; the last one is followed by parking
 LEASE = timedelta(seconds=10)
@@ -59,7 +60,6 @@ _WAITING = Prepared(
     .order_by(HookCall.id)
     .limit(BATCH)
 )
-_KEEP = insert(cast(Table, HookCall.__table__))
 # webhooks go on coming in meanwhile
 _ONE_AT_A_TIME = select(Gateway.id).where(Gateway.id == _GATEWAY).with_for_update(key_share=True)
 _IN_HAND = select(exists().where(HookCall.gateway_id == _GATEWAY, _UNREAD, _IS_IN_HAND))
@@ -111,22 +111,29 @@ def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
         "next_at": now,
         "tries": 0,
     }
-    try:
-        with writing(alone=False):
-            db.session.connection().execute(_KEEP, values)
-    except IntegrityError:
-        return False
+    # SQLite has one writer; in PostgreSQL two that hold several digests could wait for each other
+    is_new = _keeping.do(values) if db.engine.dialect.name == "sqlite" else _keep([values])[0]
     crash_points.reach("after_hook_kept")
-    return True
+    return is_new
 
 
-def read(gateway_id: int, batches: int = BATCHES) -> None:
-    """Read what this gateway has posted, until nothing is left that may be read or somebody else is at it."""
+def _keep(arrived: list[dict[str, Any]]) -> list[bool]:
+    with writing(alone=False):
+        return [contacts.insert_new(HookCall, **values) is not None for values in arrived]
+
+
+_keeping = Together(_keep)
+
+
+def read(gateway_id: int, batches: int = BATCHES) -> bool:
+    """Read what this gateway has posted, until nothing is left that may be read or somebody else is at it;
+    False when that is so."""
     for _ in range(batches):
         calls = _take(gateway_id, clock.now())
         if not calls:
-            break
+            return False
         _read(gateway_id, calls)
+    return True
 
 
 def read_left_over() -> None:
