@@ -8,7 +8,7 @@ import pytest
 from chatting import hear
 from sqlalchemy import select
 
-from wa_admin import clock
+from wa_admin import clock, log
 from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import db
 from wa_admin.models import Attachment, IncomingFile
@@ -149,3 +149,10 @@ def test_a_link_of_ones_own_making_opens_nothing(app, connected, token):
     hear(connected, kind="image", file=FileSeen("image/png", "a.png", content=PNG))
     with pytest.raises(incoming_files.FileNotThere):
         incoming_files.opened(token)
+
+
+def test_a_link_is_a_secret_to_the_log(app, connected):
+    chat = hear(connected, kind="image", file=FileSeen("image/png", "a.png", content=PNG))
+    token = incoming_files.pass_for(1, chat.id, only().id)
+    with pytest.raises(incoming_files.FileNotThere):
+        incoming_files.opened(log.redact(f"GET /chats/files/{token} 200").split("/")[3].split()[0])
