@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CATALOGUES := wa_admin/translations
 CHROMIUM := chromium chromium-browser google-chrome
 
-.PHONY: setup run demo test lint bench fuzz audit sbom lock translations browser postgresql
+.PHONY: setup run demo test lint bench faults fuzz audit sbom lock translations browser postgresql
 
 setup: .venv/ready
 
@@ -34,6 +34,10 @@ lint: .venv/ready-for-tests
 
 bench: .venv/ready-for-tests
 	@$(BIN)/python -m bench
+
+faults: export TMPDIR ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print $$6}')
+faults: .venv/ready-for-tests postgresql
+	@$(BIN)/python -m faults --database both $(SCENARIOS)
 
 # so many made-up calls of each kind; in the suite there are 5, the same each time
 fuzz: export FUZZ_EXAMPLES ?= 100

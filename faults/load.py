@@ -1,0 +1,130 @@
+"""Much of everything: R19 and R21 of docs/promises.md."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import psutil
+from running_panel import RunningPanel
+from sqlalchemy import insert
+
+from wa_admin import clock
+from wa_admin.crypto import new_token
+from wa_admin.extensions import db, writing
+from wa_admin.models import Message, MessageStatus, Reason, Status, WhatsAppSession
+from wa_admin.services import outbox, progress, watch
+
+from .outcome import Figure, Outcome
+from .place import Make, Place, until
+
+HOUR_SECONDS = 3600.0
+MANY, PACE_SECONDS, WATCHED = 10_000, 0.1, 80
+
+
+def no_hammering(make: Make) -> Outcome:
+    """R19: a session that does not come back is started ever less often; one that needs a person, never."""
+    with make() as place:
+        session_id = place.session()
+        place.phone.state = "close"
+        place.phone.script["connect"] = lambda asked: (500, {"response": {"message": "not now"}})
+        calls = _starts_in_an_hour(place, session_id, Reason.NETWORK)
+        after_logout = _starts_in_an_hour(place, session_id, Reason.LOGGED_OUT)
+        return place.outcome(
+            Figure("starts in an hour", calls, 15), Figure("starts after a logout", after_logout, 0)
+        )
+
+
+def _starts_in_an_hour(place: Place, session_id: int, reason: Reason) -> int:
+    """With the shortest waits that chance allows; the hour passes as fast as it can."""
+    asked, passed = len(_starts(place)), 0.0
+    while passed < HOUR_SECONDS:
+        with writing():
+            row = db.session.get_one(WhatsAppSession, session_id)
+            row.status, row.reason, row.starting_until = Status.DISCONNECTED, reason, None
+            if row.reconnect_at is not None:
+                row.reconnect_at = clock.now()
+        watch.reconnect_due(jitter=lambda: 0.0)
+        db.session.expire_all()
+        next_at = db.session.get_one(WhatsAppSession, session_id).reconnect_at
+        wait = (next_at - clock.now()).total_seconds() if next_at else 0.0
+        passed += wait if wait > 0 else 60.0  # it was not tried: look again in a minute
+    return len(_starts(place)) - asked
+
+
+def _starts(place: Place) -> list[str]:
+    return [one for one in place.phone.routes_asked() if "/instance/connect/" in one or "/restart/" in one]
+
+
+def many_wait(make: Make) -> Outcome:
+    """R21: ten thousand wait, some leave at their pace while the panel is used, the rest is taken back."""
+    with make(pace_seconds=PACE_SECONDS) as place:
+        session_id = place.session()
+        panel = place.panel()
+        idle = _answers(panel)
+        scheduler = place.scheduler()
+        assert until(scheduler.leads), scheduler.said()
+        process = psutil.Process(scheduler.process.pid)
+        place.accept(20)
+        assert until(place.has_settled)
+        rss = process.memory_info().rss
+        _queue(place, session_id)
+        begun = len(place.phone.arrived)
+        assert until(lambda: len(place.phone.arrived) > begun)
+        busy = _answers(panel)
+        assert until(lambda: len(place.phone.arrived) > begun + WATCHED)
+        times = sorted(arrival.at for arrival in place.phone.arrived[begun:])
+        rate = (len(times) - 1) * PACE_SECONDS / (times[-1] - times[0])
+        growth = process.memory_info().rss / rss - 1
+        began = time.monotonic()
+        with writing():
+            outbox.cancel_all(db.session.get_one(WhatsAppSession, session_id), actor="faults")
+        took = time.monotonic() - began
+        assert until(place.has_settled), "some are left"
+        return place.outcome(
+            Figure("pace kept, deviation", abs(1 - rate), 0.05, of_clock=True),
+            Figure("memory of the scheduler, growth", growth, 0.10),
+            Figure("cancelling all, seconds", took, 2.0, of_clock=True),
+            Figure("slowest answers of the panel, to idle", busy / idle),
+        )
+
+
+def _queue(place: Place, session_id: int) -> None:
+    """As `accept`, all in one statement."""
+    now, run = clock.now(), new_token()[:8]
+    texts = [f"{run} {number}" for number in range(MANY)]
+    usual = {
+        "workspace_id": 1,
+        "session_id": session_id,
+        "session_name": "Support line",
+        "source": "faults",
+        "status": MessageStatus.QUEUED,
+        "next_at": now,
+        "queued_at": now,
+        "created_at": now,
+        "status_at": now,
+        "valid_until": now + timedelta(days=1),
+        "attempts": 0,
+        "rev": 1,
+    }
+    rows = [
+        usual | {"body": text, "typed": to, "recipient": to, "reference": new_token()}
+        for number, text in enumerate(texts)
+        for to in [f"62812{number:08}"]
+    ]
+    with writing():
+        db.session.execute(insert(Message), rows)
+        progress.count_waiting(session_id, MANY)
+    place.accepted |= dict.fromkeys(texts, time.monotonic())
+
+
+def _answers(panel: RunningPanel) -> float:
+    """The slowest of 50 looks at the list, in seconds, but for one."""
+    taken = []
+    for _ in range(50):
+        began = time.monotonic()
+        answer = panel.client.get("/api/v1/messages/?limit=50")
+        assert answer.status_code == 200, answer.text
+        taken.append(time.monotonic() - began)
+        time.sleep(0.01)
+    return sorted(taken)[-2]

@@ -1,0 +1,66 @@
+"""What a scenario came to: what became of its messages, and the figures that are promised."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+BUSY = 1.25  # processes that want to run, for each processor: this run is one of them
+
+
+@dataclass(frozen=True)
+class Figure:
+    """`limit` is the most that is allowed, or with `is_least` the least; None: reported only.
+
+    One `of_clock` says nothing on a machine that has other things to do: then it is only reported.
+    """
+
+    name: str
+    value: float
+    limit: float | None = None
+    is_least: bool = False
+    of_clock: bool = False
+    load: float = field(default_factory=lambda: os.getloadavg()[0] / (os.cpu_count() or 1))
+
+    @property
+    def is_judged(self) -> bool:
+        return self.limit is not None and not (self.of_clock and self.load > BUSY)
+
+    @property
+    def fails(self) -> bool:
+        if self.limit is None or not self.is_judged:
+            return False
+        return self.value < self.limit if self.is_least else self.value > self.limit
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`lost` messages were accepted, and neither arrived nor is their end on record."""
+
+    accepted: int = 0
+    delivered: int = 0
+    double: int = 0
+    lost: int = 0
+    uncertain: int = 0
+    max_latency_seconds: float = 0.0
+    figures: list[Figure] = field(default_factory=list)
+
+    @property
+    def misses(self) -> list[Figure]:
+        """Figures that break a promise; nothing is ever lost or doubled."""
+        always = [Figure("lost", self.lost, 0), Figure("double", self.double, 0)]
+        return [figure for figure in [*always, *self.figures] if figure.fails]
+
+    def as_json(self) -> dict[str, Any]:
+        counts = {name: value for name, value in asdict(self).items() if name != "figures"}
+        counts["max_latency_seconds"] = round(self.max_latency_seconds, 3)
+        return counts | {figure.name: round(figure.value, 3) for figure in self.figures}
+
+
+def total(outcomes: list[Outcome]) -> Outcome:
+    sums = {
+        name: sum(getattr(one, name) for one in outcomes)
+        for name in ("accepted", "delivered", "double", "lost", "uncertain")
+    }
+    return Outcome(**sums, max_latency_seconds=max((one.max_latency_seconds for one in outcomes), default=0))
