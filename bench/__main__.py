@@ -74,6 +74,7 @@ def _measure(place: Path) -> Iterator[Figure]:
     # after the looks, since each message accepted is news to them
     subjects.check({"accept": accept})
     yield from _accepting(accept)
+    yield from _webhooks(panel, looks["bare"])
     yield from _login(panel)
     yield from _weights(panel, looks)
     yield from _from_outside(place / "data")
@@ -93,6 +94,14 @@ def _accepting(accept: subjects.Subject) -> Iterator[Figure]:
     yield Figure("accept_per_direct_call", cpu["accept"] / cpu["direct"], 3.0, 5.0)
     yield Figure("accept_per_call_of_100_ms", accept_seconds / slow_seconds, 0.1)
     yield Figure("accept_milliseconds", accept_seconds * 1000)
+
+
+def _webhooks(panel: subjects.Panel, bare: subjects.Subject) -> Iterator[Figure]:
+    webhook = panel.webhook()
+    subjects.check({"webhook": webhook})
+    cpu = rounds.cpu_seconds({"webhook": webhook, "bare": bare})
+    yield Figure("webhook_stored_per_h", cpu["webhook"] / cpu["bare"], 20.0, 30.0)
+    yield Figure("webhook_read_per_h", panel.read_webhooks() / cpu["bare"], 15.0, 30.0)
 
 
 def _queries(panel: subjects.Panel, looks: dict[str, subjects.Subject]) -> Iterator[Figure]:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from flask import Flask
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 from werkzeug.test import EnvironBuilder
 
 from wa_admin import clock, create_app, passwords, up
 from wa_admin.extensions import db, writing
-from wa_admin.models import Role, Status, WhatsAppSession
-from wa_admin.services import api_keys, gateways, logins, users
+from wa_admin.models import HookCall, Message, MessageStatus, Role, Status, WhatsAppSession
+from wa_admin.services import api_keys, gateways, inbox, logins, users
 
 PASSWORD = "correct horse battery staple"
 MESSAGE = {"recipient": "+62 812-3456-7890", "message": "Your order 4711 is on its way."}
@@ -67,6 +71,26 @@ class Panel:
     def forged(self) -> Subject:
         """A webhook with a wrong secret."""
         return request(self.app, "/hooks/1/forged", json={"event": "connection.update"})
+
+    def webhook(self) -> Subject:
+        """A receipt, each time another one: sealed, stored with fsync and answered, but not read yet."""
+        with self.app.app_context():
+            path = urlsplit(gateways.hook_url(gateways.of_workspace())).path
+        numbers = count()
+        return request(self.app, path, json={}, body=lambda: _receipt(next(numbers)), reads=False)
+
+    def read_webhooks(self) -> float:
+        """CPU seconds of reading one of those receipts, each of a message of ours."""
+        with self.app.app_context():
+            kept = db.session.scalar(select(func.count()).select_from(HookCall)) or 0
+            with writing():
+                db.session.add_all(_sent_message(number, self._session_id) for number in range(kept))
+            began = time.process_time()
+            inbox.read_left_over()
+            taken = time.process_time() - began
+            arrived = select(func.count()).where(Message.status == MessageStatus.DELIVERED)
+            assert db.session.scalar(arrived) == kept, "not all of them were read"
+        return taken / kept
 
     def login(self) -> Subject:
         """From a password to the token of a new login."""
@@ -134,12 +158,15 @@ def direct_call(base_url: str) -> tuple[httpx.Client, Subject]:
     return client, lambda: client.post("/message/sendText/bench", json=body).json()["key"]["id"]
 
 
-def request(app: Flask, path: str, **more: Any) -> Subject:
-    """One WSGI call without a server, giving status and body."""
+def request(
+    app: Flask, path: str, *, body: Callable[[], bytes] | None = None, reads: bool = True, **more: Any
+) -> Subject:
+    """One WSGI call without a server, giving status and body. With `body` each sends another one; without
+    `reads`, what is done after the answer is left out."""
     method = "POST" if "json" in more else "GET"
     with_body = EnvironBuilder(path, method=method, **more)
     environ = with_body.get_environ()
-    body = environ["wsgi.input"].read()
+    sent = environ["wsgi.input"].read()
     status = ""
 
     def start_response(line: str, *_: Any) -> Callable[[bytes], None]:
@@ -148,11 +175,13 @@ def request(app: Flask, path: str, **more: Any) -> Subject:
         return lambda _: None
 
     def call() -> tuple[str, bytes]:
-        answer = app.wsgi_app({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+        said = body() if body else sent
+        given = {**environ, "wsgi.input": io.BytesIO(said), "CONTENT_LENGTH": str(len(said))}
+        answer = app.wsgi_app(given, start_response)
         try:
             return status, b"".join(answer)
         finally:
-            if hasattr(answer, "close"):
+            if reads and hasattr(answer, "close"):
                 answer.close()
 
     return call
@@ -160,7 +189,7 @@ def request(app: Flask, path: str, **more: Any) -> Subject:
 
 EXPECTED = {
     "bare": "200", "fragment": "200", "unchanged": "204", "accept": "202", "forged": "404", "page": "200",
-    "news": "200",
+    "news": "200", "webhook": "200",
 }  # fmt: skip
 
 
@@ -169,6 +198,31 @@ def check(subjects: dict[str, Subject]) -> None:
     for name, subject in subjects.items():
         line, body = subject()
         assert line.startswith(EXPECTED[name]), f"{name}: {line} {body[:200]!r}"
+
+
+def _receipt(number: int) -> bytes:
+    data = {"keyId": f"3EB{number}", "fromMe": True, "status": "DELIVERY_ACK"}
+    at = clock.now().isoformat()
+    said = {"event": "messages.update", "instance": "bench", "data": data, "date_time": at}
+    return json.dumps(said).encode()
+
+
+def _sent_message(number: int, session_id: int) -> Message:
+    at = clock.now()
+    return Message(
+        workspace_id=1,
+        session_id=session_id,
+        session_name="Bench",
+        typed="bench",
+        recipient="6281234567890",
+        body=MESSAGE["message"],
+        source="bench",
+        status=MessageStatus.SENT,
+        provider_id=f"3EB{number}",
+        created_at=at,
+        status_at=at,
+        sent_at=at,
+    )
 
 
 def _linked_session() -> int:
