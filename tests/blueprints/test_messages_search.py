@@ -141,6 +141,7 @@ def test_who_looks_back_hears_no_news(look, admin, connected, make_message):
     assert admin.get(url, headers=HTMX).status_code == 204
 
 
+@pytest.mark.sqlite
 def test_a_search_reads_one_workspace_by_keys(three, on_statement):
     plans = []
 
