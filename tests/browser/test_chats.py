@@ -37,6 +37,7 @@ def test_the_newest_line_is_in_sight_and_what_is_open_counts_as_read(chat, numbe
     for count in range(30):
         number.phone.act("inbound", **SARI, text=f"baris nomor {count}")
     expect(chat.get_by_text("baris nomor 29", exact=True).last).to_be_in_viewport()
+    expect(chat.locator("form[id^=reading]")).to_have_count(0)  # the page has said that it was read
     chat.goto("/")
     expect(chat.locator("#unread")).to_be_hidden()
     number.phone.act("inbound", sender="628133344455", name="Rina", text="Halo")
