@@ -34,7 +34,7 @@ ROUTES = {
         settings.end_other_logins settings.index settings.password workspaces.enter
     """,
     "send": """
-        chats.mark_read chats.reply
+        chats.mark_read chats.reply doubts.arrived doubts.index doubts.send_again
         messages.ask_to_retry messages.cancel messages.it_arrived messages.new messages.resend_as_new
         messages.retry
     """,
@@ -69,7 +69,7 @@ ROUTES = {
         api_admin.index api_v1.list_messages api_v1.list_sessions api_v1.show_message api_v1.status
     """,
     "key send": """
-        api_v1.cancel api_v1.retry api_v1.send
+        api_v1.cancel api_v1.it_arrived api_v1.retry api_v1.send
     """,
     "key link": """
         api_passkeys.answer api_passkeys.challenge api_passkeys.confirm api_passkeys.show

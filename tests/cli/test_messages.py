@@ -77,3 +77,10 @@ def test_messages_are_queued_again(run, connected, make_message):
     assert f"Message {failed.id} is queued." in run("outbox", "retry", str(failed.id)).output
     assert run("outbox", "retry", "999").exit_code == 1
     assert run("outbox", "retry", "9" * 20).exit_code == 2
+
+
+def test_doubtful_messages_that_arrived_count_as_sent(run, connected, make_message):
+    both = [make_message(connected, status="uncertain") for _ in range(2)]
+    said = run("outbox", "arrived", *(str(one.id) for one in both)).output
+    assert said.count("is sent.") == 2
+    assert run("outbox", "arrived", str(both[0].id)).exit_code == 1

@@ -24,6 +24,7 @@ def register(app: Flask) -> None:
         chats,
         codes,
         docs,
+        doubts,
         errors,
         existing,
         gateways,
@@ -43,9 +44,9 @@ def register(app: Flask) -> None:
     )
 
     for door in (
-        alerts, link_pass, link_passkeys, existing, auth, second_factor, sessions, messages, chats, activity,
-        settings, api_v1, api_chats, api_passkeys, api_webhooks, api_admin, docs, hooks, probes, codes,
-        gateways, webhooks, people, joining, workspaces,
+        alerts, link_pass, link_passkeys, existing, auth, second_factor, sessions, messages, doubts, chats,
+        activity, settings, api_v1, api_chats, api_passkeys, api_webhooks, api_admin, docs, hooks, probes,
+        codes, gateways, webhooks, people, joining, workspaces,
     ):  # fmt: skip
         app.register_blueprint(door.bp)
     errors.register(app)

@@ -371,6 +371,20 @@ def retry(id):
     return outbox.retry(g.caller.workspace_id, id, actor=g.caller.actor)
 
 
+@bp.post("/messages/<int:id>/arrived/")
+@SEND
+@operation(
+    _l("Say that an uncertain message arrived"),
+    description=_l(
+        "When somebody has seen it on the phone, or the recipient says so. It then counts as sent."
+    ),
+    gives="MessageWithSteps",
+    refuses=(*OF_A_MESSAGE, "wrong_state"),
+)
+def it_arrived(id):
+    return outbox.it_arrived(g.caller.workspace_id, id, actor=g.caller.actor)
+
+
 def _find(id: str | int) -> WhatsAppSession:
     return roster.find(g.caller.workspace_id, id)
 

@@ -13,7 +13,7 @@ from ..forms import refusals_shown_in
 from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus
 from ..permissions import Permission
-from ..services import activity, board, outbox, roster, search
+from ..services import activity, board, doubts, outbox, roster, search
 from . import row_number
 from .access import requires
 
@@ -181,6 +181,7 @@ def _story_of(message: Message) -> dict[str, object]:
         "steps": story.steps(message, acts, activity.people(message.workspace_id), clock.now()),
         "may_have_left": story.may_have_left(message),
         "trouble": story.trouble(message),
+        "is_being_checked": doubts.is_being_checked(message, clock.now()),
         "version": board.version(g.caller.workspace_id, message.id),
         "poll_seconds": _poll_seconds(message),
     }
@@ -188,7 +189,8 @@ def _story_of(message: Message) -> dict[str, object]:
 
 def _poll_seconds(message: Message) -> int | None:
     """None when nothing more can happen by itself."""
-    if not message.is_settled or message.status == MessageStatus.SENT:
+    is_on_its_way = not message.is_settled or message.status == MessageStatus.SENT
+    if is_on_its_way or doubts.is_being_checked(message, clock.now()):
         return SETTLING_POLL_SECONDS
     if message.status in (MessageStatus.DELIVERED, MessageStatus.UNCERTAIN):
         return settings().poll_seconds

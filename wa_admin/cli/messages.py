@@ -124,6 +124,18 @@ def retry(ids: tuple[int, ...]) -> None:
 
 
 @outbox.command()
+@click.argument("ids", type=click.IntRange(1, BIGGEST_ID), nargs=-1, required=True)
+@in_workspace
+def arrived(ids: tuple[int, ...]) -> None:
+    """Say of uncertain messages that they arrived, as seen on the phone: they count as sent."""
+    from ..services import outbox as service
+
+    for id in ids:
+        known = service.it_arrived(workspace_id(), id, actor=ACTOR)
+        click.echo(f"Message {known.id} is {known.status}.")
+
+
+@outbox.command()
 @in_panel
 def drain() -> None:
     """Hand over now what is due, as the scheduler does all the time."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -24,12 +26,14 @@ from .. import clock, phone, plain, words
 from ..app import settings
 from ..crypto import new_token
 from ..extensions import db, writing
-from ..models import Attachment, Message, MessageStatus, Receipt, WhatsAppSession
+from ..models import Attachment, Delivery, Message, MessageStatus, Outcome, Receipt, WhatsAppSession
 from ..models.message import WAITING
 from ..refusal import Refusal
 from . import keyset, last_lines, progress, roster, scope, timeline
 from .attachments import NewAttachment
 from .keyset import Page
+
+Decision = Callable[..., Message]
 
 TEXT_LENGTH = 4096
 KEY_LENGTH = 255
@@ -221,8 +225,11 @@ def cancel_all(wa_session: WhatsAppSession, *, actor: str) -> int:
     How many there were that certainly did not leave.
     """
     now = clock.now()
-    query = select(Message).filter_by(session_id=wa_session.id, status=MessageStatus.QUEUED)
-    count = sum(_take_back(message, now) for message in db.session.scalars(query).all())
+    in_doubt = select(Delivery.message_id).where(Delivery.outcome == Outcome.UNCERTAIN)
+    waiting = select(Message).filter_by(session_id=wa_session.id, status=MessageStatus.QUEUED)
+    for message in db.session.scalars(waiting.where(Message.id.in_(in_doubt))).all():
+        _take_back(message, now)
+    count = progress.cancel_queued(wa_session, now)
     if count:
         timeline.record(
             wa_session, "cancelled", workspace_id=wa_session.workspace_id, actor=actor, count=count
@@ -252,6 +259,17 @@ def retry(workspace_id: int, id: int, *, actor: str) -> Message:
             message.session, "retried", workspace_id=workspace_id, actor=actor, message=message.id
         )
     return message
+
+
+def decide_about(workspace_id: int, ids: Collection[int], decide: Decision, *, actor: str) -> int:
+    """Have `retry` or `it_arrived` done to several; how many of them were uncertain still."""
+    count = 0
+    for id in ids:
+        if find(workspace_id, id).status == MessageStatus.UNCERTAIN:
+            with suppress(WrongState):  # settled this very moment
+                decide(workspace_id, id, actor=actor)
+                count += 1
+    return count
 
 
 def resend_as_new(workspace_id: int, id: int, *, source: str) -> Message:
