@@ -142,13 +142,13 @@ def webhooks_are_kept(make: Make) -> Outcome:
                     taken_seconds.append(time.monotonic() - sent_at)
                     kept.add(f"3EB{number}")
 
-        def burst(size: int, until_kill: float | None = None) -> None:
-            began, first = time.monotonic(), next(numbers)
+        def burst(size: int, is_killed: bool = False) -> None:
+            began, first, enough = time.monotonic(), next(numbers), len(kept) + size / 4
             with ThreadPoolExecutor(16) as gateway:
                 for number in [first, *(next(numbers) for _ in range(size - 1))]:
                     gateway.submit(post, number, began, first)
-                if until_kill is not None:
-                    time.sleep(until_kill)
+                if is_killed:
+                    until(lambda: len(kept) > enough)
                     panel.kill()
 
         burst(HOOKS)
@@ -156,7 +156,7 @@ def webhooks_are_kept(make: Make) -> Outcome:
         measured = sorted(taken_seconds)
         for _ in range(2):
             panel.start()
-            burst(HOOKS // 5, until_kill=random.uniform(0.1, 0.25))
+            burst(HOOKS // 5, is_killed=True)
         with writing():
             db.session.query(HookCall).update({"next_at": clock.now() - timedelta(seconds=1)})
         inbox.read_left_over()
