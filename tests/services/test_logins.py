@@ -1,4 +1,5 @@
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -6,10 +7,10 @@ from argon2 import PasswordHasher
 from people import PASSWORD
 from sqlalchemy import select
 
-from wa_admin import clock
+from wa_admin import clock, passwords
 from wa_admin.crypto import digest
 from wa_admin.extensions import db, writing
-from wa_admin.models import Event, LoginAttempt, LoginSession, User
+from wa_admin.models import Event, LoginAttempt, LoginSession, Role, User
 from wa_admin.services import logins, throttle, users
 
 WHO = "operator@example.com"
@@ -59,6 +60,22 @@ def test_an_unknown_person_costs_a_hash_too(app, monkeypatch):
     with pytest.raises(logins.WrongPassword):
         log_in("whatever it is", "nobody@example.com")
     assert verified[0].startswith("$argon2id$v=19$m=47104")
+
+
+def test_an_unknown_person_takes_as_long_as_a_wrong_password(app):
+    """In time of the processor, the least of some: what else the machine does must not count."""
+
+    def took(email):
+        began = time.thread_time()
+        with pytest.raises(logins.WrongPassword):
+            log_in("not the password", email)
+        return time.thread_time() - began
+
+    passwords.nobodys()  # made once in a process
+    emails = [f"{role}@example.com" for role in Role]
+    pairs = [(took(known), took(f"nobody-{known}")) for known in emails * 3]
+    known, unknown = (min(times) for times in zip(*pairs, strict=True))
+    assert abs(known - unknown) < 0.1 * max(known, unknown)
 
 
 def test_the_sixth_try_has_to_wait(app):
