@@ -58,6 +58,22 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
     stats.count(message, before, status, now)
 
 
+def cancel_queued(wa_session: WhatsAppSession, now: datetime) -> int:
+    """Cancel all that waits there, at once unless somebody is told of each; how many there were."""
+    waits = (_MESSAGE.c.session_id == wa_session.id) & (_MESSAGE.c.status == MessageStatus.QUEUED)
+    if tidings.has_listeners(wa_session.workspace_id):
+        messages = db.session.scalars(select(Message).where(waits)).all()
+        for message in messages:
+            move(message, MessageStatus.CANCELLED, now)
+        return len(messages)
+    db.session.flush()
+    values = {"status": MessageStatus.CANCELLED, "status_at": now, "rev": _MESSAGE.c.rev + 1}
+    count: int = db.session.execute(update(_MESSAGE).where(waits).values(values)).rowcount  # type: ignore[attr-defined]
+    count_waiting(wa_session.id, -count)
+    db.session.expire_all()
+    return count
+
+
 def may_have_left(message: Message) -> bool:
     """Whether an attempt had no clear answer; what came after it does not make that known."""
     query = select(Delivery.id).filter_by(message_id=message.id, outcome=Outcome.UNCERTAIN)

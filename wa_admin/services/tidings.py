@@ -34,7 +34,7 @@ _ANYBODY = Prepared(
 
 def message_received(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> None:
     """Somebody wrote to us. A gateway that reports it twice is told once."""
-    if seen.from_me or not _has_listeners(wa_session.workspace_id):
+    if seen.from_me or not has_listeners(wa_session.workspace_id):
         return
     data = {
         "provider_id": seen.provider_id or None,
@@ -53,7 +53,7 @@ def message_received(wa_session: WhatsAppSession, seen: MessageSeen, now: dateti
 
 def message_moved(message: Message, now: datetime) -> None:
     """A message of ours came into another status."""
-    if message.status in UNTOLD or not _has_listeners(message.workspace_id):
+    if message.status in UNTOLD or not has_listeners(message.workspace_id):
         return
     data = {
         "id": message.id,
@@ -70,7 +70,7 @@ def message_moved(message: Message, now: datetime) -> None:
 
 def session_moved(wa_session: WhatsAppSession, now: datetime) -> None:
     """A session came into another status, or has another reason for it."""
-    if not _has_listeners(wa_session.workspace_id):
+    if not has_listeners(wa_session.workspace_id):
         return
     data = {
         "id": wa_session.id,
@@ -89,7 +89,8 @@ def test(subscription: Subscription) -> Call:
     return _add(subscription, TEST, _written(TEST, data, clock.now()), _new_uid())
 
 
-def _has_listeners(workspace_id: int) -> bool:
+def has_listeners(workspace_id: int) -> bool:
+    """Whether an app is told what happens in this workspace."""
     return _ANYBODY.first(db.session.connection(), workspace_id=workspace_id) is not None
 
 
