@@ -26,6 +26,7 @@ ON_BOTH = tuple(
     f"{name}."
     for name in (
         "services/test_races",
+        "services/test_doubts",
         "services/test_outbox",
         "services/test_safe_repeats",
         "services/test_events",
@@ -42,6 +43,7 @@ ON_BOTH = tuple(
         "services/test_workspaces",
         "services/test_glance",
         "promises/test_nothing_is_sent_twice",
+        "promises/test_doubts_are_resolved",
         "blueprints/test_api_messages",
         "blueprints/test_api_odd_values",
         "blueprints/test_messages_search",
