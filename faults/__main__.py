@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wa-admin-faults-") as directory:
         root = Path(directory)
         about = machine.describe(root)
-        found = {name: _on(name, root / name, wanted.scenarios or SCENARIOS) for name in names}
+        found = {name: _on(name, root / name, wanted.scenarios or SCENARIOS, about) for name in names}
     every = [outcome for outcomes in found.values() for outcome in outcomes.values()]
     scenarios = {name: {r: one.as_json() for r, one in outcomes.items()} for name, outcomes in found.items()}
     print(
@@ -57,12 +57,12 @@ def main() -> int:
     return int(any(outcome.misses for outcome in every))
 
 
-def _on(database: str, root: Path, wanted: Any) -> dict[str, Outcome]:
+def _on(database: str, root: Path, wanted: Collection[str], about: dict[str, Any]) -> dict[str, Outcome]:
     print(
         f"{database:<12}{'accepted':>9}{'delivered':>10}{'double':>7}{'lost':>5}{'uncertain':>10}{'slowest':>9}"
     )
     outcomes = {}
-    with _prepared(database, root) as make:
+    with _prepared(database, root, about) as make:
         for name in [one for one in SCENARIOS if one in wanted]:
             began = time.monotonic()
             try:
@@ -75,7 +75,7 @@ def _on(database: str, root: Path, wanted: Any) -> dict[str, Outcome]:
 
 
 @contextmanager
-def _prepared(database: str, root: Path) -> Iterator[place.Make]:
+def _prepared(database: str, root: Path, about: dict[str, Any]) -> Iterator[place.Make]:
     """What makes places on this database, each as on its first day."""
     root.mkdir()
     os.environ.pop("WA_DATABASE_URL", None)
@@ -85,6 +85,8 @@ def _prepared(database: str, root: Path) -> Iterator[place.Make]:
         return
     server = databases.Server()
     try:
+        with server.connect() as connection:
+            about["postgresql"] = connection.info.parameter_status("server_version")
         os.environ["WA_DATABASE_URL"] = server.create("faults")
         place.migrate(root / "migrated")
         yield place.Make(root, databases.Memory(server, "faults"))

@@ -55,7 +55,11 @@ class Outcome:
     def as_json(self) -> dict[str, Any]:
         counts = {name: value for name, value in asdict(self).items() if name != "figures"}
         counts["max_latency_seconds"] = round(self.max_latency_seconds, 3)
-        return counts | {figure.name: round(figure.value, 3) for figure in self.figures}
+        return counts | {_key(figure.name): round(figure.value, 3) for figure in self.figures}
+
+
+def _key(name: str) -> str:
+    return name.replace(",", "").replace(" ", "_")
 
 
 def total(outcomes: list[Outcome]) -> Outcome:
