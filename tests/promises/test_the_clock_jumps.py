@@ -7,7 +7,7 @@ import pytest
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import HookCall, Message, MessageStatus
-from wa_admin.services import clock_back, deliveries, gateways, inbox, outbox
+from wa_admin.services import claiming, clock_back, deliveries, gateways, inbox, outbox
 
 HOUR = timedelta(hours=1)
 AT_ALL = timedelta(seconds=2)  # that a test takes
@@ -50,7 +50,7 @@ def test_a_lease_from_before_ends_as_late_as_a_new_one_would(stub, connected):
     was_written_by_a_clock_ahead(Message, "lease_until", "status_at")
     clock_back.mend()
     db.session.refresh(message)
-    assert abs(message.lease_until - clock.now() - deliveries.LEASE) < AT_ALL
+    assert abs(message.lease_until - clock.now() - claiming.LEASE) < AT_ALL
     assert deliveries.settle_leases() == 0  # whoever sends it still may
 
 
@@ -93,6 +93,6 @@ def test_a_message_is_done_with_when_nobody_is_sending_it_any_more(stub, connect
     was_written_by_a_clock_ahead(Message, "lease_until", "status_at")
     clock_back.mend()
     with writing():
-        message.lease_until -= deliveries.LEASE + timedelta(seconds=1)  # which passes
+        message.lease_until -= claiming.LEASE + timedelta(seconds=1)  # which passes
     assert deliveries.settle_leases() == 1
     assert message.status in (MessageStatus.QUEUED, MessageStatus.UNCERTAIN)

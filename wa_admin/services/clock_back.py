@@ -18,7 +18,7 @@ from .. import drivers
 from ..extensions import db, writing
 from ..models import Call, CallStatus, HookCall, Message, MessageStatus, WhatsAppSession
 from ..models.types import Word
-from . import calls, deliveries, due, inbox, watch
+from . import calls, claiming, due, inbox, watch
 
 GRACE = timedelta(seconds=60)  # machines on one database may differ by less
 
@@ -56,7 +56,7 @@ def _bounds(now: datetime) -> list[Bound]:
     starts_for = max(driver.starts_for_seconds for driver in drivers.DRIVERS.values())
     written_later = now + GRACE
     return [
-        Bound(Message.lease_until, deliveries.LEASE, _is(Message.status, MessageStatus.SENDING)),
+        Bound(Message.lease_until, claiming.LEASE, _is(Message.status, MessageStatus.SENDING)),
         # what waits for its turn, or to be tried again: for long only because it was told to, after this
         Bound(
             Message.next_at,

@@ -15,12 +15,10 @@ import logging
 import random
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import cast
 
-from sqlalchemy import Table, and_, func, insert, literal, or_, select, update
+from sqlalchemy import and_, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock, drivers
@@ -37,26 +35,19 @@ from ..extensions import db, will_pass, writing
 from ..models import (
     Attachment,
     Delivery,
-    Gateway,
     Message,
     MessageStatus,
     Outcome,
-    WhatsAppSession,
 )
-from ..models.types import UtcDateTime
-from . import crash_points, doubts, due, gateways, progress
+from . import claiming, crash_points, doubts, due, gateways, progress
+from .claiming import Claim
 
 ATTEMPTS = 8
 INTERRUPTED, INTERRUPTIONS = "interrupted", 3  # what breaks its own sending that often is for a person
 TRY_FOR = timedelta(hours=24)
-LEASE = timedelta(seconds=90)  # longer than any call to a gateway may take
 OFFLINE_RETRY = timedelta(seconds=15)  # unless it comes back sooner: then `progress.release` lets it go
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
 RECORD_FOR_SECONDS = 20.0
-
-_MESSAGE, _SESSION, _DELIVERY = (
-    cast(Table, model.__table__) for model in (Message, WhatsAppSession, Delivery)
-)
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +82,7 @@ def claim(session_ids: Collection[int]) -> list[Claim]:
     crash_points.reach("before_claim")
     with writing(alone=False):
         now = due.moment()  # not before we have the lock: a message may expire while we wait for it
-        claims = _started(_taken(session_ids, now), now)
+        claims = claiming.take(session_ids, now)
     crash_points.reach("after_claim")
     return claims
 
@@ -171,94 +162,14 @@ def expire() -> int:
 # --- steps ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Claim:
-    """What is needed to hand over one message, read in the transaction that claimed it."""
-
-    message_id: int
-    delivery_id: int
-    session_id: int
-    gateway_id: int
-    instance: str
-    to: str
-    body: str
-    attachment_id: int | None
-    reference: str
-
-
-def _taken(session_ids: Collection[int], now: datetime) -> list[int]:
-    """The messages that are being sent from now on. Who else claims gets others, or none."""
-    next_one = (
-        select(Message.id)
-        .where(Message.session_id == WhatsAppSession.id, due.may_leave(now), Message.next_at <= now)
-        .order_by(Message.next_at, Message.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    able = select(next_one).where(WhatsAppSession.id.in_(session_ids), due.is_able(), due.is_paced(now))
-    # once more, for a row that somebody changed while we came to its lock
-    found = select(_MESSAGE.c.id, _MESSAGE.c.session_id).where(
-        _MESSAGE.c.id.in_(able), _MESSAGE.c.status == MessageStatus.QUEUED
-    )
-    turn = update(_SESSION).where(due.is_paced(now)).values(next_send_at=now + due.pace())
-    sending = update(_MESSAGE).values(
-        status=MessageStatus.SENDING,
-        status_at=now,
-        lease_until=now + LEASE,
-        attempts=_MESSAGE.c.attempts + 1,
-        rev=_MESSAGE.c.rev + 1,
-    )
-    connection = db.session.connection()
-    if connection.dialect.name == "sqlite":  # which has one writer at a time
-        rows = connection.execute(found).all()
-        connection.execute(turn.where(_SESSION.c.id.in_([row.session_id for row in rows])))
-        taken = sending.where(_MESSAGE.c.id.in_([row.id for row in rows]))
-    else:
-        ours = found.with_for_update(skip_locked=True).cte("ours")
-        turns = turn.where(_SESSION.c.id.in_(select(ours.c.session_id))).returning(_SESSION.c.id).cte("turns")
-        taken = sending.where(_MESSAGE.c.id == ours.c.id, ours.c.session_id == turns.c.id)
-    return list(connection.scalars(taken.returning(_MESSAGE.c.id)))
-
-
-def _started(message_ids: list[int], now: datetime) -> list[Claim]:
-    """An attempt on record for each."""
-    if not message_ids:
-        return []
-    earlier = select(func.count()).where(_DELIVERY.c.message_id == _MESSAGE.c.id).scalar_subquery()
-    attempts = select(_MESSAGE.c.id, earlier + 1, literal(now, UtcDateTime)).where(
-        _MESSAGE.c.id.in_(message_ids)
-    )
-    connection = db.session.connection()
-    connection.execute(insert(_DELIVERY).from_select(["message_id", "attempt", "started_at"], attempts))
-    query = (
-        select(
-            _MESSAGE.c.id.label("message_id"),
-            func.max(_DELIVERY.c.id).label("delivery_id"),
-            _MESSAGE.c.session_id,
-            _SESSION.c.gateway_id,
-            _SESSION.c.instance,
-            _MESSAGE.c.recipient.label("to"),
-            _MESSAGE.c.body,
-            _MESSAGE.c.attachment_id,
-            _MESSAGE.c.reference,
-        )
-        .join(_SESSION, _SESSION.c.id == _MESSAGE.c.session_id)
-        .join(_DELIVERY, _DELIVERY.c.message_id == _MESSAGE.c.id)
-        .where(_MESSAGE.c.id.in_(message_ids))
-        .group_by(_MESSAGE.c.id, _SESSION.c.id)
-    )
-    return [Claim(**row) for row in connection.execute(query).mappings()]
-
-
 def _hand_over(claim: Claim) -> str:
     """The gateway's id of the message. Raises GatewayError."""
-    driver = gateways.driver(db.session.get_one(Gateway, claim.gateway_id))
+    driver = gateways.driver_of(claim.gateway_id)
     if claim.attachment_id is None:
-        db.session.rollback()  # no transaction stays open while HTTP is under way
         return driver.send_text(claim.instance, claim.to, claim.body, claim.reference)
     file = db.session.get_one(Attachment, claim.attachment_id)
     attached = Attached(file.kind, file.content, file.mimetype, file.filename)
-    db.session.rollback()
+    db.session.rollback()  # no transaction stays open while HTTP is under way
     return driver.send_media(claim.instance, claim.to, claim.body, attached, claim.reference)
 
 

@@ -40,7 +40,7 @@ _OF_ACCESS = (
     "sealed_old_hook_secret",
 )  # fmt: skip
 
-# anybody can knock with a wrong secret, and those who may do so in bursts: that costs one small query
+# anybody can knock with a wrong secret, and those who may do so in bursts, as messages leave: one small query
 _OF_HOOK = ("id", "kind", "capabilities", "hook_seen_at", *_OF_ACCESS)
 _BY_ID = Prepared(
     select(*(getattr(Gateway, column) for column in _OF_HOOK)).where(Gateway.id == bindparam("id"))
@@ -146,6 +146,15 @@ def driver(gateway: Gateway) -> Driver:
         if key not in _drivers:
             _drivers[key] = drivers.make(gateway.kind, access(gateway))
         return _drivers[key]
+
+
+def driver_of(gateway_id: int) -> Driver:
+    """The driver of the gateway as it is at this moment; leaves no transaction open. Raises LookupError for
+    one that is gone."""
+    found = _BY_ID.first(db.engine, id=gateway_id)
+    if found is None:
+        raise LookupError(f"there is no gateway {gateway_id}")
+    return driver(Gateway(**dict(zip(_OF_HOOK, found, strict=True))))
 
 
 def access(gateway: Gateway) -> Access:
