@@ -83,6 +83,28 @@ def test_nobody_knows_whether_it_left_until_a_person_says_so(compose, number):
     expect(compose.locator(".badge")).to_have_text("Sent")
 
 
+def test_of_several_in_doubt_a_person_says_what_became_of_each(admin, number):
+    number.phone.act("mode", send="timeout")
+    arrived, lost = number.send("This one arrived"), number.send("This one did not")
+    page = admin.page
+    page.goto("/messages?status=uncertain")
+    wait_until(lambda: page.reload() and page.get_by_role("link", name="Decide about several").count(), 60)
+    number.phone.act("mode", send="ok")
+    page.get_by_role("link", name="Decide about several").click()
+    page.get_by_label("This one arrived").check()
+    page.get_by_role("button", name="These arrived").click()
+    expect(page.get_by_text("You say that 1 message arrived.")).to_be_visible()
+    page.get_by_label("This one did not").check()
+    page.get_by_role("button", name="Send these again…").click()
+    expect(page.locator("main")).to_contain_text("gets the same message twice")
+    page.get_by_role("button", name="Send them again").click()
+    expect(page.get_by_text("1 message is sent again.")).to_be_visible()
+    page.goto(f"/messages/{arrived}")
+    expect(page.locator(".badge")).to_have_text("Sent")
+    page.goto(f"/messages/{lost}")
+    expect(page.locator(".badge")).to_have_text("Read")
+
+
 def test_while_sending_is_paused_messages_wait_and_can_be_taken_back(admin, number):
     page = admin.page
     page.goto("/")
