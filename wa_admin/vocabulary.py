@@ -278,6 +278,7 @@ ERRORS: Mapping[str, tuple[Any, Any]] = {
         _("WhatsApp refused this message."),
         _("Change the message or the recipient before you send it again."),
     ),
+    "file_too_large": (_("The file is too large."), _("Look at it on the phone.")),
     "rate_limited": (_("WhatsApp asks us to slow down."), _("It is tried again later.")),
     "unsupported": (_("This gateway cannot do that."), _("Use another way, or another gateway.")),
     "expired": (_("Its time ran out before it could leave."), _("Send it again if it still matters.")),

@@ -43,8 +43,10 @@ def rules(app, *, unsafe):
             yield method, path, getattr(app.view_functions[rule.endpoint], "needs", None), rule.endpoint
 
 
-def test_a_route_without_a_permission_stops_the_start(make_app):
+@pytest.mark.figure("routes that declare a permission")
+def test_a_route_without_a_permission_stops_the_start(make_app, record_property):
     app = make_app()
+    record_property("counted", sum(1 for _ in app.url_map.iter_rules()))
     app.add_url_rule("/forgotten", "forgotten", lambda: "")
     with pytest.raises(RuntimeError, match="forgotten"):
         access.register(app)
@@ -59,6 +61,7 @@ def test_strangers_see_only_what_is_public(app, client):
     assert open_to_all <= {
         "auth.login",
         "auth.setup",
+        "chats.open_file",  # by a signed address that ends
         "joining.join",
         "second_factor.second_step",
         "probes.healthz",
@@ -95,8 +98,10 @@ def test_a_refused_role_is_in_the_log(signed_in, caplog):
     assert "(operator) was refused people.index" in caplog.text
 
 
-def test_no_unsafe_route_works_without_a_csrf_token(app, admin):
+@pytest.mark.figure("unsafe routes that want a CSRF token of a person")
+def test_no_unsafe_route_works_without_a_csrf_token(app, admin, record_property):
     with_csrf(app)
+    record_property("counted", sum(one[3] != "hooks.receive" for one in rules(app, unsafe=True)))
     for method, path, _needs, endpoint in rules(app, unsafe=True):
         if endpoint != "hooks.receive":
             assert admin.open(path, method=method).status_code == 400, (method, path)

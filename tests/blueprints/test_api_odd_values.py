@@ -49,6 +49,8 @@ QUERIES = [
     ("GET", "/api/v1/sessions/qr/1/", "QrQuery"),
     ("GET", "/api/v1/messages/", "MessagesQuery"),
     ("GET", "/api/v1/webhooks/1/calls/", "WebhookCallsQuery"),
+    ("GET", "/api/v1/chats/", "ChatsQuery"),
+    ("GET", "/api/v1/chats/1/messages/", "ChatMessagesQuery"),
     ("DELETE", "/api/v1/sessions/delete/1/", "DeleteQuery"),
     ("DELETE", "/api/admin/whatsapp-sessions", "AdminDeleteQuery"),
 ]

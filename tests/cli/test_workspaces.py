@@ -18,7 +18,7 @@ GIVEN = {
 # of the whole installation, or not about what a workspace has
 NOT_OF_ONE = (
     "up", "scheduler", "gateway", "gateways", "db", "routes", "shell", "doctor", "sample", "workspaces",
-    "drain", "import", "audit",
+    "drain", "import", "audit", "backup", "restore", "rotate-keys", "db-copy",
 )  # fmt: skip
 
 

@@ -81,6 +81,7 @@ CATALOGUE: dict[str, Known] = {
     "gateway_not_found": Known(409, _l("The gateway does not know the session.")),
     "rate_limited": Known(503, _l("The gateway wants to be asked less often.")),
     "rejected": Known(409, _l("The gateway or WhatsApp refuses this.")),
+    "file_too_large": Known(409, _l("The file is too large.")),
     # webhooks
     "webhook_not_found": Known(404, _l("There is no such webhook.")),
     "webhook_name_taken": Known(409, _l("Another webhook has this name.")),

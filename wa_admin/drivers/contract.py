@@ -124,7 +124,7 @@ class Rejected(GatewayError):
 
 
 class TooLarge(Rejected):
-    code = "too_large"
+    code = "file_too_large"
 
 
 class RateLimited(GatewayError):
