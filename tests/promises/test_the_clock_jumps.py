@@ -71,6 +71,15 @@ def test_a_clock_set_forward_while_a_message_is_under_way_sends_it_once(stub, co
     assert len(references) == 1 or set(references) == {message.reference}  # the same never leaves twice
 
 
+def test_a_doubt_from_before_is_soon_looked_into(connected, make_message):
+    later = clock.now() + HOUR
+    message = make_message(connected, status=MessageStatus.UNCERTAIN, status_at=later, next_at=later)
+    assert clock_back.mend() == 2
+    db.session.refresh(message)
+    assert message.status_at < clock.now() + timedelta(minutes=2)
+    assert message.next_at < clock.now() + timedelta(minutes=11)
+
+
 def test_a_webhook_from_before_is_read(app, connected):
     receipt = b'{"event":"messages.update","instance":"support_line","data":{"keyId":"3EB1","status":"READ"}}'
     inbox.keep(gateways.of_workspace(), receipt, clock.now())

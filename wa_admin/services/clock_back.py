@@ -18,7 +18,7 @@ from .. import drivers
 from ..extensions import db, writing
 from ..models import Call, CallStatus, HookCall, Message, MessageStatus, WhatsAppSession
 from ..models.types import Word
-from . import calls, claiming, due, inbox, watch
+from . import calls, claiming, doubts, due, inbox, watch
 
 GRACE = timedelta(seconds=60)  # machines on one database may differ by less
 
@@ -55,6 +55,7 @@ def _mend(bound: Bound, now: datetime) -> int:
 def _bounds(now: datetime) -> list[Bound]:
     starts_for = max(driver.starts_for_seconds for driver in drivers.DRIVERS.values())
     written_later = now + GRACE
+    in_doubt = _is(Message.status, MessageStatus.UNCERTAIN)
     return [
         Bound(Message.lease_until, claiming.LEASE, _is(Message.status, MessageStatus.SENDING)),
         # what waits for its turn, or to be tried again: for long only because it was told to, after this
@@ -63,6 +64,9 @@ def _bounds(now: datetime) -> list[Bound]:
             timedelta(0),
             and_(_is(Message.status, MessageStatus.QUEUED), Message.status_at > written_later),
         ),
+        # while the gateway is asked whether it left: these looks are counted from the status
+        Bound(Message.status_at, GRACE, and_(in_doubt, Message.next_at.is_not(None))),
+        Bound(Message.next_at, doubts.LOOK_AGAIN, in_doubt),
         Bound(
             HookCall.next_at,
             max(inbox.LEASE, timedelta(seconds=max(inbox.WAITS_SECONDS))),
