@@ -27,7 +27,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import AlertChannel, Event, Message, MessageStatus, Reason, Role, Status, WhatsAppSession
 from wa_admin.services import alerts, gateways, logins, users
 
-pytest_plugins = ["conformance_table"]
+pytest_plugins = ["conformance_table", "security_figures"]
 # begun first: else a worker is left alone with a long file at the end
 LONGEST = ("browser", "promises", "test_up.py", "cli", "services", "gateway")
 

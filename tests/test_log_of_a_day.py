@@ -48,6 +48,7 @@ def message(text):
     return {"key": key, "pushName": "Zirkon Budi", **said}
 
 
+@pytest.mark.figure("databases, logs and backups without a secret in plain text")
 def test_a_day_leaves_nothing_in_the_log_that_must_not_be_there(
     app, stub, client, admin, connected, unlinked_line, written
 ):

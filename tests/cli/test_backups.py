@@ -114,6 +114,7 @@ def test_a_backup_is_for_its_owner_only_and_says_what_is_in_it(app, run, file):
     assert f"{file}: " in said and "sqlite at revision" in said and "keys" in said
 
 
+@pytest.mark.figure("databases, logs and backups without a secret in plain text")
 def test_nothing_in_it_can_be_read_as_it_is(backup, data_dir):
     stored = backup.read_bytes()
     keys = [

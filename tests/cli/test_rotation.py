@@ -89,6 +89,7 @@ def now_there(data_dir):
     return tuple((data_dir / "encryption.keys").read_text().split())
 
 
+@pytest.mark.figure("databases, logs and backups without a secret in plain text")
 def test_no_secret_is_in_a_database_as_it_is(full, data_dir):
     assert SECRET.encode() not in stored(data_dir)
     assert b"waha 2 1" in stored(data_dir)

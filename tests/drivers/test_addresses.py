@@ -54,16 +54,19 @@ def ask(host, **more):
     return caught.value.detail
 
 
+@pytest.mark.figure("spellings of addresses that are not asked, or only when they may be")
 @pytest.mark.parametrize("host", METADATA)
 def test_the_secrets_of_a_cloud_are_never_asked_for_however_they_are_spelled(host):
     assert ask(host) == "the address of the gateway is not allowed"
 
 
+@pytest.mark.figure("spellings of addresses that are not asked, or only when they may be")
 @pytest.mark.parametrize("host", PRIVATE)
 def test_a_private_address_is_only_asked_when_it_may_be(host):
     assert ask(host, allow_private=False) == "the address of the gateway is not allowed"
 
 
+@pytest.mark.figure("spellings of addresses that are not asked, or only when they may be")
 @pytest.mark.parametrize(
     "host", ["0177.0.0.1", "0251.0376.0251.0376", "127.0.0.1%0d%0aHost:x", "x@127.0.0.1"]
 )

@@ -56,6 +56,7 @@ def test_every_call_belongs_to_a_tag(described):
     assert sum(len(operations(described, tag)) for tag in TAGS) == len(calls) > 30
 
 
+@pytest.mark.figure("kinds of calls and webhooks made up from nothing, without harm")
 @pytest.mark.parametrize("mode", GenerationMode)
 @pytest.mark.parametrize("tag", TAGS)
 def test_no_call_breaks_anything(app, described, authorization, tag, mode):

@@ -110,6 +110,7 @@ def as_body(said):
     return json.dumps(said).encode()  # half a character is escaped, and NaN stays what JSON has no word for
 
 
+@pytest.mark.figure("kinds of calls and webhooks made up from nothing, without harm")
 def test_what_a_gateway_posts_breaks_nothing(gateway, post):
     def act(said):
         body, before = as_body(said), footprint()
@@ -122,6 +123,7 @@ def test_what_a_gateway_posts_breaks_nothing(gateway, post):
     feed(changed(gateway.kind) | VALUES, act)
 
 
+@pytest.mark.figure("kinds of calls and webhooks made up from nothing, without harm")
 @pytest.mark.parametrize("gateway", PROOFS, indirect=True)
 def test_without_its_proof_nothing_of_it_is_taken(gateway, post):
     names = sorted({*PROOFS.values(), "Authorization"})

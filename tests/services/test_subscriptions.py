@@ -51,6 +51,7 @@ def outbound():
     outbound.close()
 
 
+@pytest.mark.figure("spellings of addresses that are not asked, or only when they may be")
 @pytest.mark.parametrize("host", PRIVATE + METADATA)
 def test_no_spelling_of_a_private_address_is_taken(add, host):
     with pytest.raises(subscriptions.BadUrl):
