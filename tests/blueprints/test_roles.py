@@ -53,9 +53,9 @@ ROUTES = {
         alerts.remove alerts.resume alerts.test existing.enter gateways.move_session gateways.sync_sessions
         people.add people.assign people.index people.invite people.keep_out people.let_in people.new
         people.person people.reset_password people.revoke people.set_role second_factor.require
-        second_factor.reset sessions.activate sessions.cleanup sessions.delete sessions.edit sessions.make_default
-        sessions.new settings.keys settings.revoke_key settings.spread webhooks.edit webhooks.index
-        webhooks.pause webhooks.removal webhooks.resend webhooks.resend_failed webhooks.resume
+        second_factor.reset sessions.activate sessions.cleanup sessions.delete sessions.edit
+        sessions.make_default sessions.new settings.keys settings.revoke_key settings.spread webhooks.edit
+        webhooks.index webhooks.pause webhooks.removal webhooks.resend webhooks.resend_failed webhooks.resume
         webhooks.rotation webhooks.show webhooks.test
     """,
     "own": """
