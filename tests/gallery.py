@@ -195,6 +195,7 @@ PAGES = {
     "compose": "/messages/new",
     **{f"message_{status}": f"/messages/{{{status}}}" for status in MessageStatus},
     "message_send_again": "/messages/{uncertain}/deliveries",
+    "doubts": "/messages/doubts",
     "activity": "/activity",
     "health": "/health",
     "audit": "/activity/audit",
