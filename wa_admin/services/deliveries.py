@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
+from typing import cast
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Table, and_, bindparam, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock, drivers
@@ -48,6 +49,12 @@ TRY_FOR = timedelta(hours=24)
 OFFLINE_RETRY = timedelta(seconds=15)  # unless it comes back sooner: then `progress.release` lets it go
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
 RECORD_FOR_SECONDS = 20.0
+
+_SENT = (
+    update(cast(Table, Delivery.__table__))
+    .where(Delivery.id == bindparam("of"))
+    .values(outcome=Outcome.SENT, finished_at=bindparam("now"))
+)
 
 _log = logging.getLogger(__name__)
 
@@ -188,11 +195,8 @@ def _surely(record: Callable[[datetime], None]) -> None:
 
 def _record_sent(claim: Claim, provider_id: str, now: datetime) -> None:
     with writing(session_id=claim.session_id):
-        message = _claimed(claim)
-        if message is None:
-            return
-        _close(claim, Outcome.SENT, None, now)
-        progress.has_left(message, provider_id, now)
+        if progress.was_taken(claim.message_id, claim.delivery_id, provider_id, now):
+            db.session.connection().execute(_SENT, {"of": claim.delivery_id, "now": now})
 
 
 def _record_failure(claim: Claim, error: GatewayError, now: datetime) -> None:
@@ -277,11 +281,10 @@ def _claimed(claim: Claim) -> Message | None:
     return message if last == claim.delivery_id else None
 
 
-def _close(claim: Claim, outcome: Outcome, error: GatewayError | None, now: datetime) -> None:
+def _close(claim: Claim, outcome: Outcome, error: GatewayError, now: datetime) -> None:
     delivery = db.session.get_one(Delivery, claim.delivery_id)
     delivery.finished_at, delivery.outcome = now, outcome
-    if error is not None:
-        delivery.error_code, delivery.error_detail = error.code, error.detail or None
+    delivery.error_code, delivery.error_detail = error.code, error.detail or None
 
 
 def _take_up(message: Message, now: datetime) -> None:

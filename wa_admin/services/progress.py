@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Column, Table, Update, bindparam, select, update
+from sqlalchemy import Column, Table, Update, bindparam, func, select, update
 
 from ..drivers.contract import (
     BadKey,
@@ -22,6 +22,8 @@ from ..drivers.contract import (
 from ..extensions import db
 from ..models import Delivery, Message, MessageStatus, Outcome, Receipt, WhatsAppSession
 from ..models.message import PROGRESS, WAITING
+from ..models.types import UtcDateTime
+from ..prepared import Prepared
 from . import contacts, stats, tidings, timeline
 
 _SESSION = cast(Table, WhatsAppSession.__table__)
@@ -32,6 +34,31 @@ _WITH_RECEIPT = (
     .where(Message.session_id == bindparam("session_id"), Message.provider_id == bindparam("provider_id"))
     .limit(1)
     .execution_options(autoflush=False)
+)
+_EARLY = Prepared(
+    select(Receipt.id)
+    .where(Receipt.session_id == bindparam("session_id"), Receipt.provider_id == bindparam("provider_id"))
+    .limit(1)
+)
+_TAKEN = (
+    update(_MESSAGE)
+    .where(
+        _MESSAGE.c.id == bindparam("of"),
+        _MESSAGE.c.status == MessageStatus.SENDING,
+        select(func.max(Delivery.id)).where(Delivery.message_id == bindparam("of")).scalar_subquery()
+        == bindparam("attempt"),
+    )
+    .values(
+        status=MessageStatus.SENT,
+        status_at=bindparam("now"),
+        sent_at=func.coalesce(_MESSAGE.c.sent_at, bindparam("now", type_=UtcDateTime)),
+        lease_until=None,
+        provider_id=bindparam("called"),
+        error_code=None,
+        error_detail=None,
+        rev=_MESSAGE.c.rev + 1,
+    )
+    .returning(_MESSAGE.c.workspace_id, _MESSAGE.c.session_id)
 )
 # why a message waits that is not to blame itself
 AWAY = [error.code for error in (Unreachable, NotTrusted, ForbiddenAddress, NotConnected, BadKey, Unlicensed)]
@@ -50,12 +77,8 @@ def move(message: Message, status: MessageStatus, now: datetime) -> None:
     if status == MessageStatus.SENT and message.sent_at is None:
         message.sent_at = now
     tidings.message_moved(message, now)
-    if message.session_id is None:
-        return
-    count_waiting(message.session_id, (status in WAITING) - (before in WAITING))
-    doubt = (status == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
-    _bump(message.session_id, _SESSION.c.uncertain_count, doubt)
-    stats.count(message, before, status, now)
+    if message.session_id is not None:
+        _count(message.session_id, before, status, now)
 
 
 def cancel_queued(wa_session: WhatsAppSession, now: datetime) -> int:
@@ -136,6 +159,25 @@ def has_left(message: Message, provider_id: str, now: datetime) -> None:
     _apply_early_receipts(message)
 
 
+def was_taken(message_id: int, delivery_id: int, provider_id: str, now: datetime) -> bool:
+    """As `has_left`, of a message under way whose latest attempt this is; False when it is that no more.
+
+    In the tables, not in entities: every message comes by here.
+    """
+    connection = db.session.connection()
+    given = {"of": message_id, "attempt": delivery_id, "called": provider_id, "now": now}
+    taken = connection.execute(_TAKEN, given).first()
+    if taken is None:
+        return False
+    if tidings.has_listeners(taken.workspace_id):
+        tidings.message_moved(db.session.get_one(Message, message_id), now)
+    if taken.session_id is not None:
+        _count(taken.session_id, MessageStatus.SENDING, MessageStatus.SENT, now)
+        if _EARLY.first(connection, session_id=taken.session_id, provider_id=provider_id):
+            _apply_early_receipts(db.session.get_one(Message, message_id))
+    return True
+
+
 def _apply_early_receipts(message: Message) -> None:
     """Take over the receipts that came before the answer to its send did."""
     query = select(Receipt).filter_by(session_id=message.session_id, provider_id=message.provider_id)
@@ -155,6 +197,13 @@ def release(session_id: int, now: datetime) -> None:
     back = (_MESSAGE.c.session_id == session_id) & (_MESSAGE.c.status == MessageStatus.QUEUED)
     waits = (_MESSAGE.c.next_at > now) & _MESSAGE.c.error_code.in_(AWAY)
     db.session.execute(update(_MESSAGE).where(back, waits).values(next_at=now))
+
+
+def _count(session_id: int, before: MessageStatus, after: MessageStatus, now: datetime) -> None:
+    count_waiting(session_id, (after in WAITING) - (before in WAITING))
+    doubt = (after == MessageStatus.UNCERTAIN) - (before == MessageStatus.UNCERTAIN)
+    _bump(session_id, _SESSION.c.uncertain_count, doubt)
+    stats.count(session_id, before, after, now)
 
 
 def count_waiting(session_id: int, change: int) -> None:

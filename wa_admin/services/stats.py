@@ -31,16 +31,16 @@ class Day:
     failed: int
 
 
-def count(message: Message, before: MessageStatus, after: MessageStatus, now: datetime) -> None:
-    """Follow one move of a message, in the caller's transaction. Days are UTC."""
+def count(session_id: int, before: MessageStatus, after: MessageStatus, now: datetime) -> None:
+    """Follow one move of a message of this session, in the caller's transaction. Days are UTC."""
     gone = ARRIVED | {MessageStatus.SENT}
     sent = after in gone and before not in gone
     delivered = after in ARRIVED and before not in ARRIVED
     failed = after in (MessageStatus.FAILED, MessageStatus.EXPIRED)
-    if message.session_id is None or not (sent or delivered or failed):
+    if not (sent or delivered or failed):
         return
     changes = {"sent": int(sent), "delivered": int(delivered), "failed": int(failed)}
-    where = {"session_id": message.session_id, "day": now.date()}
+    where = {"session_id": session_id, "day": now.date()}
     connection = db.session.connection()
     connection.execute(_counting(connection.dialect.name), where | changes)
 
