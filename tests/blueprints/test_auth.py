@@ -98,6 +98,16 @@ def test_a_forwarded_address_is_not_believed(client):
     assert throttle._attempts(place, clock.now() - throttle.ADDRESS_WINDOW)[0] == 6
 
 
+def test_of_a_known_proxy_the_address_that_it_saw_itself_counts(app, make_app):
+    client = make_app(WA_TRUSTED_PROXIES="1", WA_PUBLIC_URL="https://wa.example").test_client()
+    for number in range(2):
+        said = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7", "X-Forwarded-Proto": "https"}
+        typed = {"email": f"nobody{number}@example.com", "password": "x"}
+        client.post("/login", data=typed, headers={**said, "X-Forwarded-Host": "wa.example"})
+    place = throttle._place("198.51.100.7")
+    assert throttle._attempts(place, clock.now() - throttle.ADDRESS_WINDOW)[0] == 2
+
+
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_input_is_answered_with_a_sentence(client, odd):
     response = client.post("/login", data={"email": odd, "password": odd})
