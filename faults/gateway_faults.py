@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import socket
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from wa_admin.app import vault
 from wa_admin.extensions import db, writing
@@ -16,13 +14,13 @@ from wa_admin.services import gateways
 from . import phone
 from .outcome import Figure, Outcome
 from .phone import JSON, Fate, Handed, Phone, breaks_off_after, drips, says
-from .place import KEY, SEND_SECONDS, Make, Place, Worker, until
+from .place import KEY, SEND_SECONDS, Make, Place, until
 
 QUEUED, FAILED, UNCERTAIN = MessageStatus.QUEUED, MessageStatus.FAILED, MessageStatus.UNCERTAIN
 GRACE_SECONDS = 0.5
 MESSAGES, RECIPIENTS, DRAINERS = 200, 5, 4
 FAILING = 0.2
-DRAINED, PACE_SECONDS = 16, 0.25
+DRAINED, PACE_SECONDS = 14, 0.25
 
 
 def _head(length: int) -> bytes:
@@ -137,12 +135,12 @@ def order_is_kept(make: Make) -> Outcome:
     """R6: few recipients, one in five hand-overs told to come again, and several that drain."""
     with make() as place:
         place.session()
+        worker = place.worker()
         place.accept(MESSAGES, recipients=RECIPIENTS)
         place.phone.fate = _fails_some()
-        workers = [place.worker() for _ in range(DRAINERS)]
         ends = time.monotonic() + 60
-        with ThreadPoolExecutor(DRAINERS) as threads:
-            list(threads.map(_drains_until(place.has_settled, ends), workers))
+        while not place.has_settled() and time.monotonic() < ends:
+            worker.drain(seconds=3, at_once=DRAINERS)
         turn = {text: number for number, text in enumerate(place.accepted)}
         last: dict[str, int] = {}
         inversions = 0
@@ -150,14 +148,6 @@ def order_is_kept(make: Make) -> Outcome:
             inversions += turn[arrival.text] < last.get(arrival.to, -1)
             last[arrival.to] = turn[arrival.text]
         return place.outcome(Figure("inversions", inversions, 0))
-
-
-def _drains_until(is_over: Callable[[], bool], ends: float) -> Callable[..., None]:
-    def drain(worker: Worker) -> None:
-        while not is_over() and time.monotonic() < ends:
-            worker.drain(seconds=1)
-
-    return drain
 
 
 def _fails_some() -> Fate:

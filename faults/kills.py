@@ -30,8 +30,8 @@ from .outcome import Figure, Outcome, total
 from .phone import Handed, Phone, taken, taken_after
 from .place import Make, Place, Worker, until
 
-SENDS, KILLS_OF_PANEL = 1000, 6
-KILLS_AT_EACH_POINT = 4
+SENDS, KILLS_OF_PANEL = 1000, 5
+KILLS_AT_EACH_POINT = 3
 POINTS = ("before_claim", "after_claim", "before_hand_over", "bytes sent", "before_result")
 HOOKS, HOOKS_A_SECOND = 300, 200
 LONGEST_GAP_SECONDS = 15.0

@@ -175,10 +175,10 @@ class Worker:
         self.pid = 0  # of the one that drains
         self._read()
 
-    def drain(self, crash_at: str = "", seconds: float = 0) -> int:
+    def drain(self, crash_at: str = "", seconds: float = 0, at_once: int = 1) -> int:
         """Until nothing is due, and for so long. How it ended: 0, 137 at a marked point, -9 when killed."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{seconds} {crash_at}\n")
+        self._process.stdin.write(f"{seconds} {at_once} {crash_at}\n")
         self._process.stdin.flush()
         self.pid = int(self._read())
         return int(self._read())

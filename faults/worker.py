@@ -1,8 +1,8 @@
 """What hands messages over, as a process that can be killed.
 
-`python -m faults.worker drain SECONDS` forks a drainer for each line on its standard input, and says which
-process that is and how it ended: so a kill costs no start. On the line stand for how many seconds it drains,
-at least until nothing is due, and the point at which it is to end itself, if any.
+`python -m faults.worker drain SECONDS` forks drainers for each line on its standard input, and says which
+process the first is and how it ended: so a kill costs no start. On the line stand for how many seconds they
+drain, at least until nothing is due, how many there are, and the point at which they end themselves, if any.
 `python -m faults.worker schedule SECONDS` is the scheduler. SECONDS is the deadline of a call that sends,
 which otherwise is longer than a scenario can wait.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import traceback
 
 from flask import Flask
 
@@ -29,14 +30,23 @@ def main(what: str, send_seconds: float) -> None:
         return
     print("ready", flush=True)
     for line in sys.stdin:
-        pid = os.fork()  # nothing is connected yet, so nothing is shared
-        if not pid:
-            seconds, os.environ["WA_ADMIN_CRASH_AT"] = line.rstrip("\n").split(" ", 1)
-            _drain(app, float(seconds))
-            os._exit(0)
-        print(pid, flush=True)
-        _, status = os.waitpid(pid, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        seconds, at_once, os.environ["WA_ADMIN_CRASH_AT"] = line.rstrip("\n").split(" ", 2)
+        pids = [_forked(app, float(seconds)) for _ in range(int(at_once))]
+        print(pids[0], flush=True)
+        ended = [os.waitpid(pid, 0)[1] for pid in pids]
+        print(os.waitstatus_to_exitcode(ended[0]), flush=True)
+
+
+def _forked(app: Flask, seconds: float) -> int:
+    """Nothing is connected yet, so nothing is shared."""
+    if pid := os.fork():
+        return pid
+    try:
+        _drain(app, seconds)
+    except BaseException:  # else it would go on as its parent
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
 
 
 def _drain(app: Flask, seconds: float) -> None:
