@@ -283,6 +283,15 @@ def test_each_question_about_the_queue_has_its_index(connected, on_statement):
     assert sum("ix_message_expiry" in step for step in steps) == 1
 
 
+@pytest.mark.sqlite
+def test_a_message_leaves_with_eleven_statements(stub, connected, on_statement):
+    send()
+    asked = []
+    on_statement(lambda _connection, _cursor, statement, *_: asked.append(statement))
+    deliveries.deliver_next(connected.id)
+    assert len([one for one in asked if not one.startswith("BEGIN")]) == 11
+
+
 def test_what_a_crash_left_in_the_middle_is_taken_up(connected, make_message):
     _make_external(connected)
     past = clock.now() - timedelta(seconds=1)
