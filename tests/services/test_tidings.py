@@ -10,8 +10,8 @@ from wa_admin import clock
 from wa_admin.api.document import document
 from wa_admin.drivers.contract import MessageSeen
 from wa_admin.extensions import db, writing
-from wa_admin.models import Call, MessageStatus, Reason, Status, Subscription, Workspace
-from wa_admin.services import events, outbox, progress, status, subscriptions, tidings
+from wa_admin.models import Call, Message, MessageStatus, Reason, Status, Subscription, Workspace
+from wa_admin.services import deliveries, events, outbox, progress, status, subscriptions, tidings
 
 AT = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 SENDER = "6281299998888"
@@ -117,6 +117,15 @@ def test_every_step_of_a_message_is_told_under_the_id_of_the_api(listen, connect
     steps = [one["data"] for one in told()]
     assert [(one["id"], one["status"]) for one in steps] == [(message.id, "sent"), (message.id, "delivered")]
     assert steps[0]["source"] == "key:orders-api"
+
+
+def test_what_a_gateway_took_is_told(stub, listen, connected):
+    listen()
+    message = outbox.send(1, SENDER, "Halo", source="key:orders-api")
+    deliveries.drain()
+    (step,) = (one["data"] for one in told())
+    assert (step["id"], step["status"], step["recipient"]) == (message.id, "sent", SENDER)
+    assert step["provider_id"] == db.session.get(Message, message.id).provider_id
 
 
 def test_a_failure_is_told_with_its_reason(listen, connected, make_message):
