@@ -29,7 +29,7 @@ from wa_admin.services import alerts, gateways, logins, users
 
 pytest_plugins = ["conformance_table", "security_figures"]
 # begun first: else a worker is left alone with a long file at the end
-LONGEST = ("browser", "promises", "test_up.py", "cli", "services", "gateway")
+LONGEST = ("browser", "promises", "test_up.py", "fuzz", "cli", "services", "gateway")
 
 
 class Browser(FlaskClient):
