@@ -17,7 +17,10 @@ def evolution(stub, connected):
     with writing():
         db.session.get_one(Gateway, gateways.of_workspace().id).kind = "evolution"
     rows = [{"keyId": "3EB0", "fromMe": True, "status": word} for word in ("DELIVERY_ACK", "READ")]
-    stub.script["findStatusMessage"] = lambda asked: (200, rows if asked.body["where"] == {"id": "3EB0"} else [])
+    stub.script["findStatusMessage"] = lambda asked: (
+        200,
+        rows if asked.body["where"] == {"id": "3EB0"} else [],
+    )
     return stub
 
 
