@@ -53,6 +53,7 @@ csrf = CSRFProtect()
 babel = Babel()
 htmx = Htmx()
 
+
 @dataclass(frozen=True)
 class _Reach:
     """What a write transaction keeps others from, and how PostgreSQL is told."""

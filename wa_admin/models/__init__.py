@@ -5,8 +5,8 @@ from .audit import AuditEntry
 from .chat import Bookmark, Chat, Contact, FileState, IncomingFile, Line
 from .event import Event, Lease
 from .gateway import Gateway
-from .link_pass import LinkPass
 from .inbox import HookCall
+from .link_pass import LinkPass
 from .message import Attachment, DailyCount, Delivery, Message, MessageStatus, Outcome, Receipt
 from .session import NEEDS_A_LINK, NEEDS_A_PERSON, Look, Reason, Status, WhatsAppSession
 from .subscription import Call, CallStatus, Subscription, SwitchedOff
@@ -44,6 +44,7 @@ __all__ = [
     "Event",
     "FileState",
     "Gateway",
+    "HookCall",
     "IncomingFile",
     "Invitation",
     "KeySession",
@@ -51,8 +52,6 @@ __all__ = [
     "Line",
     "LinkPass",
     "LoginAttempt",
-    "HookCall",
-    "IncomingFile",
     "LoginSession",
     "Look",
     "Membership",
