@@ -6,6 +6,8 @@ import argparse
 import json
 import logging
 import os
+import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -44,6 +46,7 @@ def main() -> int:
     if unknown := set(wanted.scenarios) - set(SCENARIOS):
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended too
     names = [SQLITE, POSTGRESQL] if wanted.database == "both" else [wanted.database]
     with tempfile.TemporaryDirectory(prefix="wa-admin-faults-") as directory:
         root = Path(directory)
