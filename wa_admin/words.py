@@ -51,7 +51,7 @@ def register(app: Flask) -> None:
     """Hand the words and filters to the templates."""
     app.jinja_env.filters.update(
         phone=readable_phone, ago=ago, until=until, moment=moment, day=day, clock=clock_time, span=span,
-        number=readable_number, percent=percent, at=at,
+        number=readable_number, percent=percent, size=readable_size, at=at,
     )  # fmt: skip
     app.jinja_env.globals.update(
         look_words=look_words, message_words=message_words, error_words=error_words,
@@ -218,6 +218,15 @@ def readable_phone(number: str | None) -> str:
 def readable_number(value: int) -> str:
     """In groups of three; small ones, which polls are full of, without asking anybody how."""
     return str(value) if 0 <= value < 1000 else format_decimal(value)
+
+
+def readable_size(size_bytes: int) -> str:
+    """Of so many bytes, in the reader's writing: 1,6 MB."""
+    size, units = float(size_bytes), ["KB", "MB", "GB", "TB"]
+    unit = "B"
+    while size >= 1024 and units:
+        size, unit = size / 1024, units.pop(0)
+    return f"{format_decimal(size, format='#,##0.#' if size < 10 else '#,##0')} {unit}"
 
 
 def percent(value: float | None) -> str:

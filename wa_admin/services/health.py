@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
@@ -16,12 +15,13 @@ from flask_babel import format_decimal, format_timedelta, ngettext
 from flask_babel import gettext as _
 from sqlalchemy import func, select, text
 
-from .. import clock, moments, storage, words
+from .. import clock, moments, storage
 from ..app import settings
 from ..backups import record
 from ..extensions import db
 from ..models import Gateway, Message, WhatsAppSession
 from ..models.message import WAITING
+from ..words import error_words, readable_size
 from . import gateways, inbox
 from .vitals import LEASE_IS_DEAD_AFTER, MISSED_CHECKS, scheduler_lease
 
@@ -65,14 +65,14 @@ def _database() -> Check:
     begin = perf_counter()
     db.session.execute(text("SELECT 1"))
     took_ms = max(1, round(1000 * (perf_counter() - begin)))
-    kind = "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
+    kind = _database_kind()
     path = db.engine.url.database
     if kind == "SQLite" and path and Path(path).exists():
         sentence = _(
             "%(kind)s answers in %(ms)s ms and takes %(size)s.",
             kind=kind,
             ms=took_ms,
-            size=_amount(_size_bytes(Path(path))),
+            size=readable_size(_size_bytes(Path(path))),
         )
     else:
         sentence = _("%(kind)s answers in %(ms)s ms.", kind=kind, ms=took_ms)
@@ -147,7 +147,7 @@ def _gateway(gateway: Gateway | None, now: datetime, is_alone: bool = True) -> C
         sentence = _(
             "Out of order for %(time)s.", time=moments.span((now - gateway.failing_since).total_seconds())
         )
-        return Check(name, False, sentence, " ".join(words.error_words(gateway.failure)))
+        return Check(name, False, sentence, " ".join(error_words(gateway.failure)))
     if gateway.checked_at is None:
         step = _("The scheduler asks it within a minute of its start.")
         return Check(name, None, _("It has not been asked yet."), step)
@@ -208,7 +208,8 @@ def _limit(count: int) -> Check:
 def _disk(data_dir: Path) -> Check:
     name = _("Disk")
     usage = shutil.disk_usage(data_dir)
-    sentence = _("%(free)s of %(total)s free.", free=_amount(usage.free), total=_amount(usage.total))
+    room = {"free": readable_size(usage.free), "total": readable_size(usage.total)}
+    sentence = _("%(free)s of %(total)s free.", **room)
     if usage.free > LOW_DISK_BYTES:
         return Check(name, True, sentence)
     step = _("Make room: once the disk is full, no message can be accepted.")
@@ -226,7 +227,7 @@ def _backup(data_dir: Path, now: datetime) -> Check:
     sentence = _(
         "The last one was written %(ago)s and takes %(size)s.",
         ago=_ago(last.at, now),
-        size=_amount(last.size_bytes),
+        size=readable_size(last.size_bytes),
     )
     return (
         Check(name, True, sentence)
@@ -236,8 +237,9 @@ def _backup(data_dir: Path, now: datetime) -> Check:
 
 
 def _versions(found: list[Gateway]) -> Check:
-    ours = {"wa": version("wa-admin"), "python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
-    sentence = _("wa-admin %(wa)s on Python %(python)s and SQLite %(sqlite)s.", **ours)
+    database = f"{_database_kind()} {'.'.join(map(str, db.engine.dialect.server_version_info or ()))}"
+    ours = {"wa": version("wa-admin"), "python": platform.python_version(), "database": database.strip()}
+    sentence = _("wa-admin %(wa)s on Python %(python)s and %(database)s.", **ours)
     for version_told in dict.fromkeys(gateway.version for gateway in found if gateway.version):
         sentence += " " + _("Gateway %(version)s.", version=version_told)
     return Check(_("Versions"), True, sentence)
@@ -247,9 +249,5 @@ def _ago(then: datetime, now: datetime) -> str:
     return format_timedelta(min(then - now, timedelta()), add_direction=True)
 
 
-def _amount(size_bytes: int) -> str:
-    size, units = float(size_bytes), ["KB", "MB", "GB", "TB"]
-    unit = "B"
-    while size >= 1024 and units:
-        size, unit = size / 1024, units.pop(0)
-    return f"{format_decimal(size, format='#,##0.#' if size < 10 else '#,##0')} {unit}"
+def _database_kind() -> str:
+    return "SQLite" if db.engine.dialect.name == "sqlite" else "PostgreSQL"
