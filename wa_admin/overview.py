@@ -132,7 +132,7 @@ def _common(shown: Lineup, as_table: bool) -> dict[str, Any]:
 
 
 def _rows(lines: Iterable[Glance]) -> list[dict[str, Any]]:
-    """What sessions/_row.html needs, of each."""
+    """What sessions/_rows.html needs, of each."""
     ago, look, icons = moments.ago_teller(), words.look_teller(), _icons()
     return [
         {
