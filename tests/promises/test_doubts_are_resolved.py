@@ -1,15 +1,13 @@
 """Killed in the midst of 60 sends: what left is found at the gateway, and nothing arrives twice."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import timedelta
 
 import pytest
+from draining import start_draining
 from fake_evolution import FakeEvolution
 
 from wa_admin import clock
@@ -20,13 +18,6 @@ from wa_admin.services import deliveries, doubts, gateways, outbox
 
 ACCEPTED, RECIPIENTS = 60, 12  # each gets the same words five times
 KILLS = ["before_result", "", "before_result", ""]  # at a marked point, or at any
-DRAIN = """
-from wa_admin import create_app
-from wa_admin.services import deliveries
-with create_app().app_context():
-    print("ready", flush=True)
-    deliveries.drain()
-"""
 
 
 class Slow(FakeEvolution):
@@ -84,14 +75,7 @@ def linked(app, evolution, connected):
 
 
 def kill_a_worker(environ, crash_at):
-    worker = subprocess.Popen(
-        [sys.executable, "-c", DRAIN],
-        env={**os.environ, "WA_ADMIN_CRASH_AT": crash_at, **environ},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with worker.stdout as said:
-        assert said.readline() == "ready\n"
+    worker = start_draining(environ, crash_at)
     if not crash_at:
         time.sleep(random.uniform(0.1, 0.25))
         worker.kill()

@@ -1,14 +1,11 @@
 """The process that hands over is killed at every point of a delivery: nothing is lost, nothing doubled."""
 
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from datetime import timedelta
 
 import pytest
-from running_gateway import RunningGateway
+from draining import start_draining
 
 from wa_admin import clock
 from wa_admin.crypto import new_token
@@ -17,21 +14,6 @@ from wa_admin.models import Message, MessageStatus
 from wa_admin.services import deliveries, gateways, outbox
 
 KILLS = 2  # after the third a person is asked
-DRAIN = """
-from wa_admin import create_app
-from wa_admin.services import deliveries
-with create_app().app_context():
-    print("ready", flush=True)
-    deliveries.drain()
-"""
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with RunningGateway(tmp_path_factory.mktemp("gateway"), speed=20) as gateway:
-        gateway.create("support_line")
-        gateway.link("support_line")
-        yield gateway.named("support_line")
 
 
 @pytest.fixture
@@ -51,18 +33,6 @@ def app(make_app, environ):
     with app.app_context():
         gateways.ensure()
         yield app
-
-
-def start_draining(environ, crash_at=""):
-    worker = subprocess.Popen(
-        [sys.executable, "-c", DRAIN],
-        env={**os.environ, "WA_ADMIN_CRASH_AT": crash_at, **environ},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with worker.stdout as said:
-        assert said.readline() == "ready\n"
-    return worker
 
 
 def take_up_what_was_left():

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from running_gateway import RunningGateway
 from running_panel import RunningPanel
 from running_scheduler import RunningScheduler
 
@@ -29,14 +28,6 @@ def until(condition, seconds=60.0):
             return False
         time.sleep(0.05)
     return True
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with RunningGateway(tmp_path_factory.mktemp("gateway"), speed=20) as gateway:
-        gateway.create("support_line")
-        gateway.link("support_line")
-        yield gateway.named("support_line")
 
 
 @pytest.fixture

@@ -3,35 +3,23 @@
 from datetime import timedelta
 
 import pytest
+from chatting import BUDI, tell
 from sqlalchemy import func, select
 
 from wa_admin import clock
-from wa_admin.drivers.contract import MessageSeen
 from wa_admin.extensions import db, writing
 from wa_admin.models import Chat, Contact, Line, MessageStatus, Role
-from wa_admin.services import chats, conversation, events, outbox, scope, users
-
-BUDI = "628111000222"
+from wa_admin.services import chats, conversation, outbox, scope, users
 
 
 @pytest.fixture
 def hear(app, connected):
     """A message comes in; Budi's, unless something else is said."""
 
-    def tell(provider_id="3EB0AA", wa_session=connected, **more):
-        values = {
-            "instance": wa_session.instance,
-            "provider_id": provider_id,
-            "chat": f"{BUDI}@s.whatsapp.net",
-            "sender_number": BUDI,
-            "sender_lid": None,
-            "push_name": "Budi",
-            "text": "Halo, masih buka?",
-            "at": clock.now(),
-        }
-        events.take_in(wa_session.gateway, [MessageSeen(**values | more)], clock.now())
+    def hear(provider_id="3EB0AA", wa_session=connected, **more):
+        tell(wa_session, provider_id, **more)
 
-    return tell
+    return hear
 
 
 def only(model):
