@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
+import waiting
 
 ROOT = Path(__file__).parent.parent
 UP = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
@@ -21,12 +21,7 @@ READY_SECONDS = 40.0
 
 def until(condition, seconds=READY_SECONDS):
     """Wait for it, and say whether it came."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.05)
-    return True
+    return waiting.until(condition, seconds)
 
 
 def free_port():

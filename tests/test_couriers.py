@@ -6,21 +6,13 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from waiting import until
 
 from wa_admin import clock
 from wa_admin.couriers import Couriers
 from wa_admin.extensions import db, writing
 from wa_admin.models import Delivery, Message, MessageStatus, Reason, Status
 from wa_admin.services import deliveries, outbox, status
-
-
-def until(condition, seconds=15.0):
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @pytest.fixture

@@ -9,21 +9,12 @@ import time
 from datetime import timedelta
 
 import pytest
+from waiting import until
 
 from wa_admin import clock
 from wa_admin.extensions import db
 from wa_admin.models import Lease
 from wa_admin.scheduler import LEASE, Leader
-
-
-def until(condition, seconds=15.0):
-    """Wait for it, and say whether it came."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture

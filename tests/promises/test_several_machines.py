@@ -6,8 +6,10 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
+import waiting
 from running_panel import RunningPanel
 from running_scheduler import RunningScheduler
 
@@ -21,13 +23,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(240)]
 LONGEST_GAP_SECONDS = 15
 
 
-def until(condition, seconds=60.0):
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.05)
-    return True
+until = partial(waiting.until, seconds=60.0)
 
 
 @pytest.fixture

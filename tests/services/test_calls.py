@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from app_receiver import NO_TLS, AppReceiver
 from standardwebhooks import WebhookVerificationError
+from waiting import until
 
 from wa_admin import clock
 from wa_admin.callers import Callers
@@ -75,15 +76,6 @@ def deliver(subscription, outbound):
         return now(call or the_call())
 
     return run
-
-
-def until(condition, seconds=15.0):
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def event(subscription):
