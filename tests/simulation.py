@@ -110,13 +110,13 @@ class Number:
 
     def link(self, phone: str = "6281234567890") -> None:
         """Linked and well, whatever was before."""
+        self.phone.act("mode", send="ok", network="up", receipts="read", passkey=False, silence=False)
         if self.status != "connected":
             self._ask("POST", "/sessions/connect/main/")
             wait_until(lambda: self.status in ("qr_pending", "connected"))
         if self.status == "qr_pending":
             self.phone.scan(phone)
         wait_until(lambda: self.status == "connected")
-        self.phone.act("mode", send="ok", network="up", receipts="read", passkey=False, silence=False)
 
     def unlink(self) -> None:
         if self.status == "qr_pending":

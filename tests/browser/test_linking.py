@@ -79,8 +79,8 @@ def test_closing_the_dialog_ends_the_linking(admin, dialog, unlinked):
 
 def test_a_passkey_is_explained(dialog, unlinked):
     unlinked.phone.act("mode", passkey=True)
-    unlinked.phone.scan()
     try:
+        unlinked.phone.scan()
         expect(dialog.get_by_role("heading", name="WhatsApp asks for a passkey")).to_be_visible()
         expect(dialog).to_contain_text("The gateway of this session cannot use a passkey.")
     finally:

@@ -35,7 +35,8 @@ bp = Blueprint("simulator", __name__)
 
 ASSETS = Path(__file__).parent / "assets"
 SHOWN_MESSAGES = 50
-ENDINGS = ("crash", "unlink", "replace", "ban", "outdated")  # of the child, maybe before it answered
+# of the child, maybe before it answered; a scan too, where a passkey is asked for
+ENDINGS = ("crash", "unlink", "replace", "ban", "outdated", "scan")
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -104,7 +105,7 @@ def _act(instance: Instance, act: str, details: dict[str, Any]) -> dict[str, Any
     except EngineError as error:
         if act in ENDINGS and error.kind == "timeout":
             return {}
-        if error.kind == "not_connected" and not session.is_running:
+        if not session.is_running and (error.kind == "not_connected" or act == "mode"):
             return _act_offline(_world(instance), act, details)
         raise Refusal(400 if error.kind == "bad_request" else 409, [str(error)]) from error
     return answer
