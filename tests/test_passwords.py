@@ -44,6 +44,24 @@ def test_a_password_that_many_use_is_refused(password):
         passwords.checked(password)
 
 
+# of the most frequent ones that leaked; none is a word, a row of keys or a repetition to us
+LEAKED = ["unbelievable", "finalfantasy", "1qazxsw23edc", "ghjcnjgfhjkm", "Polniypizdec0211", "JUSTINBIEBER"]
+
+
+@pytest.mark.parametrize("password", LEAKED)
+def test_a_password_that_has_leaked_is_refused(password):
+    assert passwords.guesses(password) >= passwords.ENOUGH_GUESSES
+    with pytest.raises(passwords.UnfitPassword):
+        passwords.checked(password)
+
+
+def test_there_are_many_that_have_leaked_in_order_and_none_can_be_read():
+    kept, size = passwords.BREACHED.read_bytes(), passwords.MARK_BYTES
+    marks = [kept[at : at + size] for at in range(0, len(kept), size)]
+    assert len(marks) > 40_000 and marks == sorted(set(marks))
+    assert all(one.encode() not in kept for one in LEAKED)
+
+
 def test_ones_own_name_makes_no_password():
     with pytest.raises(passwords.UnfitPassword):
         passwords.checked("wibowo-sari-1990", ("sari.wibowo@toko.id", "Sari Wibowo"))

@@ -6,8 +6,10 @@ import re
 import secrets
 import threading
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterable
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ OUR_WORDS = ("whatsapp", "waadmin", "panel", "admin")
 ROWS = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "!@#$%^&*()")
 SPELLED_OUT = str.maketrans("@48310$57!", "aabeiossti")
 SEPARATORS = re.compile(r"[\s._-]+")
+BREACHED = Path(__file__).parent / "breached.bin"  # sorted marks, made by .ci/breached.py
+MARK_BYTES = 5  # one good password in 25 million is refused for nothing
 # how many things a guesser must get right, a known word or a row counting as one
 ENOUGH_GUESSES = 6
 
@@ -90,7 +94,25 @@ def checked(password: str, own_words: Iterable[str] = ()) -> str:
         raise UnfitPassword(_("Use at most %(count)s characters.", count=LONGEST))
     if guesses(password, own_words) < ENOUGH_GUESSES:
         raise UnfitPassword(_("This one is easy to guess. Add a word or two that nobody connects with you."))
+    if is_breached(password):
+        raise UnfitPassword(_("This one has leaked somewhere and is on the lists of guessers. Use another."))
     return password
+
+
+def is_breached(password: str) -> bool:
+    """Whether it is among the most frequent passwords that leaked, in large letters or small ones."""
+    marks, wanted = BREACHED.read_bytes(), breach_mark(password)
+    found = bisect_left(range(len(marks) // MARK_BYTES), wanted, key=lambda at: _mark(marks, at))
+    return _mark(marks, found) == wanted
+
+
+def breach_mark(password: str) -> bytes:
+    """What the file keeps of a password, which must not be readable there."""
+    return sha256(_normal(password).casefold().encode()).digest()[:MARK_BYTES]
+
+
+def _mark(marks: bytes, at: int) -> bytes:
+    return marks[at * MARK_BYTES : (at + 1) * MARK_BYTES]
 
 
 def guesses(password: str, own_words: Iterable[str] = ()) -> int:
