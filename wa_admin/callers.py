@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,9 @@ _log = logging.getLogger(__name__)
 class Callers:
     """`round` is a duty: it sends off as many threads as there is work for, and waits for none."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, stands: Callable[[], bool] = lambda: True) -> None:
         self._app = app
+        self._stands = stands
         self._threads = ThreadPoolExecutor(AT_ONCE, "caller")
         self._lock = threading.Lock()
         self._away: Counter[int] = Counter()  # threads, by subscription
@@ -62,7 +64,9 @@ class Callers:
         try:
             with self._app.app_context():
                 for _ in range(TURN):
-                    if self._is_stopping or not calls.deliver_next(subscription_id, line):
+                    if self._is_stopping or not self._stands():
+                        break
+                    if not calls.deliver_next(subscription_id, line):
                         break
         except Exception:
             _log.exception("subscription %d: a call could not be made", subscription_id)

@@ -33,11 +33,18 @@ _log = logging.getLogger(__name__)
 
 
 class Couriers:
-    """`run` calls what it is given in an application context and copes with its failures."""
+    """`run` calls what it is given in an application context and copes with its failures. Nothing is claimed
+    while the lead of this scheduler does not stand."""
 
-    def __init__(self, app: Flask, run: Callable[[str, Callable[[], object]], None]) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        run: Callable[[str, Callable[[], object]], None],
+        stands: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._app = app
         self._run = run
+        self._stands = stands
         self._threads = ThreadPoolExecutor(AT_ONCE, "courier")
         self._dispatcher = threading.Thread(target=self._dispatch, name="dispatcher", daemon=True)
         self._is_stopping = False
@@ -77,7 +84,9 @@ class Couriers:
             if self._news is None:
                 self._news = News(db.engine)
             self._wait(self._news)
-            if not self._is_stopping:
+            if not self._stands():
+                self._returned.wait(News.look_seconds)
+            elif not self._is_stopping:
                 self._send_off_what_may_leave()
         except Exception:
             self._forget_news()  # its connection may be what broke
@@ -140,7 +149,9 @@ class Couriers:
             with self._app.app_context():
                 deliveries.deliver(claim)
                 for _ in range(0 if due.pace() else TURN - 1):
-                    if self._is_stopping or not deliveries.deliver_next(claim.session_id):
+                    if self._is_stopping or not self._stands():
+                        break
+                    if not deliveries.deliver_next(claim.session_id):
                         break
         except Exception:
             _log.exception("session %d: a message could not be handed over", claim.session_id)

@@ -1,4 +1,4 @@
-"""Which of several schedulers leads: one at a time, and the next one soon after it ends, however it ends.
+"""Which of several schedulers leads: one at a time, and the next one soon after it ends or freezes.
 
 On SQLite a lock of the file system decides, on PostgreSQL a lock that belongs to a connection, and behind a
 pooler, where connections belong to nobody, a row with a date. All of this only saves work: that nothing is
@@ -12,8 +12,9 @@ import logging
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,18 +27,23 @@ LOST_AFTER_SECONDS = 10  # that a leader said nothing: it is frozen, or its mach
 DOUBT_AFTER_SECONDS = 7.0  # that nobody confirmed it, a leader no longer believes that it is one
 LOCK = 7_283_466  # of PostgreSQL: any number that nobody else takes
 ROW = "leader"
+LEADS = b"leads\n"  # in the file that a leader has locked
 
 _log = logging.getLogger(__name__)
 
 
 class Claim(Protocol):
-    """On the lead; none of its methods raises."""
+    """On the lead; none of its methods raises for a database that is away."""
 
     def take(self) -> bool:
         """Lead from now on, unless somebody else does."""
 
     def is_held(self) -> bool:
         """Whether we still lead. To be asked again and again: this is what keeps the lead."""
+
+    def stands(self) -> bool:
+        """Whether nobody can have taken over yet. Costs nothing, and any thread may ask: before it acts, for
+        it may have been frozen since anybody asked `is_held`."""
 
     def give_up(self) -> None: ...
 
@@ -54,28 +60,76 @@ def name_of_process() -> str:
 
 
 class FileLock:
-    """The kernel gives it back the moment its holder is gone; no child inherits the descriptor."""
+    """The kernel gives it back the moment its holder is gone; no child inherits the descriptor.
 
-    def __init__(self, path: Path) -> None:
+    Who is frozen keeps it. So its holder touches the file again and again, and whoever sees nothing of that
+    for too long puts one of its own in its place: who has locked the file of that name leads.
+    """
+
+    def __init__(self, path: Path, lost_after_seconds: float = LOST_AFTER_SECONDS) -> None:
         self._path = path
-        self._file: IO[str] | None = None
+        self._lost_after_seconds = lost_after_seconds
+        self._file: int | None = None
+        self._touched_at = 0.0
+        self._seen: tuple[int, int] | None = None  # of somebody else's file: which it is, and when touched
+        self._seen_at = 0.0  # for the first time, by a clock that nobody sets
 
     def take(self) -> bool:
-        file = self._path.open("w")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
+        """Raises OSError where no file can be made."""
+        file = _locked(self._path)
+        if file is None and self._holder_is_frozen():
+            file = self._put_in_its_place()
         self._file = file
+        if file is None or not self.stands():
+            self.give_up()
+            return False
+        os.pwrite(file, LEADS, 0)
         return True
 
     def is_held(self) -> bool:
-        return True
+        if self.stands() and time.monotonic() - self._touched_at >= self._lost_after_seconds / 5:
+            assert self._file is not None
+            with suppress(OSError):  # nobody can put another one there either
+                os.utime(self._file)
+            self._touched_at = time.monotonic()
+        return self.stands()
+
+    def stands(self) -> bool:
+        with suppress(OSError):
+            return self._file is not None and os.path.samestat(os.fstat(self._file), self._path.stat())
+        return False
 
     def give_up(self) -> None:
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
+            self._file = None
+
+    def _holder_is_frozen(self) -> bool:
+        """Never so of a restore, which holds the lock for as long as it takes and touches nothing."""
+        there = self._path.stat()
+        seen = there.st_ino, there.st_mtime_ns
+        if seen != self._seen:
+            self._seen, self._seen_at = seen, time.monotonic()
+        is_late = time.monotonic() - self._seen_at > self._lost_after_seconds
+        return is_late and self._path.read_bytes() == LEADS
+
+    def _put_in_its_place(self) -> int | None:
+        draft = self._path.with_name(f"{self._path.stem}-{os.getpid()}.lock")
+        file = _locked(draft)
+        if file is not None:
+            draft.replace(self._path)
+        return file
+
+
+def _locked(path: Path) -> int | None:
+    """The file, unless somebody else has locked it."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    return file
 
 
 class OnServer:
@@ -121,6 +175,9 @@ class OnServer:
             )
         self._confirmed_at = time.monotonic()
         return True
+
+    def stands(self) -> bool:
+        return time.monotonic() - self._confirmed_at < DOUBT_AFTER_SECONDS
 
     def give_up(self) -> None:
         try:

@@ -114,7 +114,7 @@ def _stand_by(claim: leadership.Claim) -> None:
 def _lead(app: Flask, claim: leadership.Claim) -> None:
     with app.app_context():
         gateways.ensure()  # where none of the processes was started by `up`
-    leader = Leader(app)
+    leader = Leader(app, claim.stands)
     try:
         leader.start(timetable(app.config["SETTINGS"].health_check_seconds))
         while claim.is_held():
@@ -126,18 +126,24 @@ def _lead(app: Flask, claim: leadership.Claim) -> None:
 
 
 class Leader:
-    """Runs the duties, each on a thread and in an application context of its own, and sends off couriers."""
+    """Runs the duties, each on a thread and in an application context of its own, and sends off couriers.
 
-    def __init__(self, app: Flask, lease_seconds: float = LEASE_SECONDS) -> None:
+    It begins nothing while the lead does not `stand`: one that was frozen wakes up in the midst of its work.
+    """
+
+    def __init__(
+        self, app: Flask, stands: Callable[[], bool] = lambda: True, lease_seconds: float = LEASE_SECONDS
+    ) -> None:
         self._app = app
+        self._stands = stands
         self._lease_seconds = lease_seconds
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             # a duty that is late runs late: the default drops it after one second
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        self._couriers = Couriers(app, self._run)
-        self._callers = Callers(app)
+        self._couriers = Couriers(app, self._run, stands)
+        self._callers = Callers(app, stands)
         self._is_stopping = False
         self._running: set[str] = set()
         self._failures: Counter[str] = Counter()  # in a row
@@ -155,7 +161,7 @@ class Leader:
         self._scheduler.add_executor(ThreadPoolExecutor(len(duties)))  # none waits for another
         for name, seconds, duty in duties:
             self._scheduler.add_job(
-                self._run, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
+                self._follow, "interval", [name, duty], id=name, seconds=seconds, next_run_time=clock.now()
             )
         self._scheduler.start()
         self._couriers.start()
@@ -185,6 +191,10 @@ class Leader:
     def _is_busy(self) -> bool:
         have_returned = self._couriers.have_returned() and self._callers.have_returned()
         return bool(self._running) or not have_returned
+
+    def _follow(self, name: str, duty: Duty) -> None:
+        if self._stands():
+            self._run(name, duty)
 
     def _run(self, name: str, duty: Duty) -> None:
         if self._is_stopping:

@@ -1,5 +1,6 @@
 """The clock is set by an hour, either way: nothing leaves twice, nothing is stuck for longer than a lease."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -69,6 +70,13 @@ def test_a_clock_set_forward_while_a_message_is_under_way_sends_it_once(stub, co
     deliveries.drain()
     references = [asked.headers.get("X-Reference") for asked in stub.asked if "sendText" in asked.path]
     assert len(references) == 1 or set(references) == {message.reference}  # the same never leaves twice
+
+
+def test_a_process_that_was_frozen_since_it_claimed_a_message_does_not_hand_it_over(stub, connected):
+    message, claim = under_way()
+    deliveries.deliver(replace(claim, taken_at=claim.taken_at - claiming.BEGIN_WITHIN_SECONDS))
+    db.session.refresh(message)
+    assert (stub.texts, message.status) == ([], MessageStatus.QUEUED)
 
 
 def test_a_doubt_from_before_is_soon_looked_into(connected, make_message):

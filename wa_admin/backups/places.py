@@ -90,6 +90,7 @@ def _locked(path: Path, or_else: Refusal) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise or_else from error
+        os.truncate(descriptor, 0)  # of a scheduler that led: the next one would think that it is frozen
         yield
     finally:
         os.close(descriptor)

@@ -5,6 +5,7 @@ All of it runs inside the caller's transaction. The statements are built once: e
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,8 @@ from ..extensions import db
 from ..models import Delivery, Message, MessageStatus, WhatsAppSession
 from . import due
 
-LEASE = timedelta(seconds=90)  # longer than any call to a gateway may take
+LEASE = timedelta(seconds=90)
+BEGIN_WITHIN_SECONDS = 25.0  # of claiming: then the longest call to a gateway ends before the lease does
 
 _MESSAGE, _SESSION, _DELIVERY = (
     cast(Table, model.__table__) for model in (Message, WhatsAppSession, Delivery)
@@ -37,19 +39,25 @@ class Claim:
     body: str
     attachment_id: int | None
     reference: str
+    taken_at: float  # monotonic, and not after the lease began
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its process was held up: others may take the message up before a call would end."""
+        return time.monotonic() - self.taken_at > BEGIN_WITHIN_SECONDS
 
 
 def take(session_ids: Collection[int], now: datetime) -> list[Claim]:
     """For each of these sessions the message that is due the longest, per recipient the oldest, with an
     attempt on record. Who else claims gets others, or none."""
-    connection = db.session.connection()
+    taken_at, connection = time.monotonic(), db.session.connection()
     taken = _taken(connection, list(session_ids), now)
     if not taken:
         return []
     ids = [row["message_id"] for row in taken]
     started = connection.execute(_STARTED, {"messages": ids, "now": now})
     attempts = {row.message_id: row.id for row in started}
-    return [Claim(delivery_id=attempts[row["message_id"]], **row) for row in taken]
+    return [Claim(delivery_id=attempts[row["message_id"]], taken_at=taken_at, **row) for row in taken]
 
 
 def _taken(connection: Connection, session_ids: list[int], now: datetime) -> Sequence[RowMapping]:

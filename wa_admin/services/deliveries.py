@@ -59,6 +59,12 @@ _SENT = (
 _log = logging.getLogger(__name__)
 
 
+class HeldUp(GatewayError):
+    """It certainly did not leave: whoever had claimed it was frozen since, and others may have it by now."""
+
+    code = INTERRUPTED
+
+
 def drain(stop: Callable[[], bool] = lambda: False) -> int:
     """Hand over what is due, one after the other, until nothing is; how many attempts were made.
 
@@ -171,6 +177,8 @@ def expire() -> int:
 
 def _hand_over(claim: Claim) -> str:
     """The gateway's id of the message. Raises GatewayError."""
+    if claim.is_late:
+        raise HeldUp
     driver = gateways.driver_of(claim.gateway_id)
     if claim.attachment_id is None:
         return driver.send_text(claim.instance, claim.to, claim.body, claim.reference)
