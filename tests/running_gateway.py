@@ -8,14 +8,13 @@ import re
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+from waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
 READY = re.compile(r"gateway ready on http://[^ ]*:(\d+)")
@@ -91,7 +90,7 @@ class RunningGateway:
         """SIGTERM; returns the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE_SECONDS)
         self._close()
         return code
 
@@ -131,8 +130,12 @@ class RunningGateway:
 
     def link(self, name: str | None = None, phone: str = "6281234567890") -> None:
         """Connect, let the simulated phone scan, and wait until it is open."""
-        self.get("instance/connect", name)
-        self.simulate("scan", name, phone=phone)
+
+        def scan() -> bool:  # not where the last code has run out meanwhile
+            self.get("instance/connect", name)
+            return self.post_act("scan", name, phone=phone).status_code == 200
+
+        wait_until(scan)
         self.wait_for_state("open", name)
 
     def get(self, route: str, name: str | None = None, **params: str) -> httpx.Response:
@@ -168,8 +171,8 @@ class RunningGateway:
         found: dict[str, Any] = self.get("instance/connectionState", name).json()["instance"]
         return found
 
-    def wait_for_state(self, state: str, name: str | None = None, seconds: float = 10) -> dict[str, Any]:
-        wait_until(lambda: self.state(name)["state"] == state, seconds)
+    def wait_for_state(self, state: str, name: str | None = None) -> dict[str, Any]:
+        wait_until(lambda: self.state(name)["state"] == state)
         return self.state(name)
 
     def _quoted(self, name: str | None) -> str:
@@ -198,13 +201,5 @@ def refused_start(data_dir: Path, **changes: str | None) -> subprocess.Completed
         env=RunningGateway(data_dir, start=False, **changes).environment(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
-
-
-def wait_until(condition: Callable[[], Any], seconds: float = 10) -> None:
-    """Raises AssertionError when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)

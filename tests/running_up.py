@@ -10,18 +10,12 @@ import sys
 from pathlib import Path
 
 import psutil
-import waiting
+from waiting import until
 
 ROOT = Path(__file__).parent.parent
 UP = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
 WA_ADMIN_UP = [str(Path(sys.executable).with_name("wa-admin")), "up"]
 PR_SET_PDEATHSIG = 1
-READY_SECONDS = 40.0
-
-
-def until(condition, seconds=READY_SECONDS):
-    """Wait for it, and say whether it came."""
-    return waiting.until(condition, seconds)
 
 
 def free_port():
@@ -32,7 +26,7 @@ def free_port():
 
 def get(port, path):
     """Status and body; 0 when nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

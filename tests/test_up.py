@@ -53,7 +53,7 @@ def test_a_signal_stops_everything_in_order_and_the_next_start_goes_on_with_a_ne
         up = make_up().start()
         links.update(re.findall(r"token=(\S+)", up.said()))
         up.process.send_signal(number)
-        assert up.process.wait(30) == 0
+        assert up.process.wait(60) == 0
         assert up.all_gone()
         said = up.said()
         assert said.index("panel stopped") < said.index("gateway stopped")
@@ -76,12 +76,12 @@ def test_nothing_outlives_a_supervisor_that_was_killed(make_up):
     assert until(up.is_ready)
     up.children = psutil.Process(up.process.pid).children(recursive=True)
     up.process.kill()
-    assert until(up.all_gone, 20)
+    assert until(up.all_gone)
 
 
 def test_a_second_start_on_the_same_data_says_so_in_one_line(shared_up, make_up):
     second = make_up(shared_up.environ["WA_DATA_DIR"])
-    done = subprocess.run(UP, cwd=ROOT, env=second.environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(UP, cwd=ROOT, env=second.environ, capture_output=True, text=True, timeout=100)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"already running on {second.environ['WA_DATA_DIR']} (process {shared_up.process.pid})" in line
@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         up = make_up(**{setting: str(port)})
-        done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"port {port} on 127.0.0.1 is in use" in line
@@ -102,7 +102,7 @@ def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
 @pytest.mark.parametrize("setting", ["WA_HOST", "WA_GATEWAY_HOST"])
 def test_a_host_that_is_no_name_is_named_in_one_line(make_up, setting):
     up = make_up(**{setting: "no name", "WA_ALLOW_INSECURE_HTTP": "1"})
-    done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"{setting} 'no name'" in line
@@ -110,7 +110,7 @@ def test_a_host_that_is_no_name_is_named_in_one_line(make_up, setting):
 
 def test_a_bad_setting_is_named_in_one_line(make_up):
     up = make_up(WA_POLL_SECONDS="often")
-    done = subprocess.run(WA_ADMIN_UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(WA_ADMIN_UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode != 0
     assert "WA_POLL_SECONDS must be a number" in line
@@ -136,7 +136,7 @@ def test_with_an_external_gateway_none_is_started(make_up):
 def test_the_log_is_json_when_asked(make_up):
     up = make_up(WA_LOG_FORMAT="json").start()
     up.process.terminate()
-    up.process.wait(30)
+    up.process.wait(60)
     records = [json.loads(line) for line in up.said().splitlines()]
     assert {record["process"] for record in records} >= {"up", "panel", "gateway"}
     assert [record["first_run_link"] for record in records if "first_run_link" in record]
@@ -165,27 +165,27 @@ def panel(tmp_path, make_up):
 
 def _listens(port):
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
     except OSError:
         return False
     return True
 
 
 def test_a_request_in_flight_is_answered_before_the_panel_ends(panel):
-    with socket.create_connection(("127.0.0.1", panel.port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", panel.port), timeout=60) as client:
         client.sendall(b"POST /hooks/1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n{")
         time.sleep(0.3)  # the panel reads this much
         panel.send_signal(signal.SIGTERM)
-        assert until(lambda: not _listens(panel.port), 10)
+        assert until(lambda: not _listens(panel.port))
         client.sendall(b"}  ")
         assert client.recv(200).startswith(b"HTTP/1.1 ")
-    assert panel.wait(12) == 0
+    assert panel.wait(60) == 0
 
 
 def test_slow_clients_do_not_hold_up_the_panel(panel):
     slow = []
     for _ in range(40):
-        client = socket.create_connection(("127.0.0.1", panel.port), timeout=20)
+        client = socket.create_connection(("127.0.0.1", panel.port), timeout=60)
         client.sendall(b"POST /hooks/1/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000\r\n\r\n{")
         slow.append(client)
     began = time.monotonic()
@@ -196,7 +196,7 @@ def test_slow_clients_do_not_hold_up_the_panel(panel):
 
 
 def test_the_panel_does_not_say_what_serves_it(panel):
-    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=60)
     connection.request("GET", "/healthz")
     assert connection.getresponse().getheader("Server") is None
     connection.close()

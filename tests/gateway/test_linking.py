@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,10 +21,12 @@ def linking(fresh: RunningGateway, receiver: WebhookReceiver) -> RunningGateway:
 
 
 def test_a_code_says_how_long_it_lives(linking: RunningGateway) -> None:
+    asked_at = datetime.now(UTC)
     code = linking.get("instance/connect").json()
-    assert (code["count"], code["lifetimeSeconds"]) == (1, 60 / linking.speed)
-    left = datetime.fromisoformat(code["expiresAt"]) - datetime.now(UTC)
-    assert 0 < left.total_seconds() <= 60 / linking.speed
+    lifetime = (60 if code["count"] == 1 else 20) / linking.speed
+    ends_at = datetime.fromisoformat(code["expiresAt"])
+    assert code["lifetimeSeconds"] == lifetime
+    assert asked_at < ends_at <= datetime.now(UTC) + timedelta(seconds=lifetime)
 
 
 def test_the_picture_of_a_code_is_a_png_of_300_pixels_or_more(linking: RunningGateway) -> None:
@@ -39,7 +41,7 @@ def test_six_codes_of_60_and_20_seconds_then_it_stops(tmp_path: Path, receiver: 
         gateway.create(webhook={"url": receiver.url, "events": []})
         started = time.monotonic()
         gateway.get("instance/connect")
-        wait_until(lambda: gateway.state()["reason"] == "qr_expired", 40)
+        wait_until(lambda: gateway.state()["reason"] == "qr_expired")
         assert time.monotonic() - started >= 8  # 160 s
         wait_until(lambda: {"message": "QR code limit reached, please login again", "statusCode": 500} in
                    receiver.data("qrcode.updated"))  # fmt: skip
@@ -65,8 +67,11 @@ def test_connecting_after_the_last_code_gives_a_new_set(tmp_path: Path, receiver
 
 
 def test_connecting_twice_shows_the_same_code(linking: RunningGateway) -> None:
-    first, second = (linking.get("instance/connect").json()["code"] for _ in range(2))
-    assert first == second
+    def is_the_same() -> bool:  # but where one ran out between the two
+        first, second = (linking.get("instance/connect").json()["code"] for _ in range(2))
+        return bool(first == second)
+
+    wait_until(is_the_same)
 
 
 def test_scanning_opens_the_session_with_its_number(
@@ -93,7 +98,7 @@ def test_nothing_can_be_scanned_while_no_code_is_shown(fresh: RunningGateway) ->
 
 def test_a_pairing_code_comes_while_a_code_is_shown(linking: RunningGateway) -> None:
     answer = linking.get("instance/connect", number="+62 812-3456-7890").json()
-    assert len(answer["pairingCode"]) == 8 and answer["count"] == 1
+    assert len(answer["pairingCode"]) == 8 and answer["count"] >= 1
     linking.simulate("scan", phone="6281234567890", code=answer["pairingCode"])
     linking.wait_for_state("open")
 
@@ -126,7 +131,7 @@ def test_a_restart_of_the_gateway_goes_on_linking(gateway: RunningGateway) -> No
     gateway.create(qrcode=True)
     gateway.stop()
     gateway.start()
-    wait_until(lambda: gateway.get("instance/connect").json().get("count") == 1)
+    wait_until(lambda: gateway.get("instance/connect").json().get("count", 0) >= 1)
 
 
 def test_create_can_show_the_first_code_at_once(shared_gateway: RunningGateway) -> None:

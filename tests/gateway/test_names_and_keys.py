@@ -117,7 +117,7 @@ def test_a_key_in_the_query_counts_for_nothing(shared_gateway: RunningGateway) -
 
 
 def test_a_body_that_is_too_large_is_refused(shared_gateway: RunningGateway) -> None:
-    connection = HTTPConnection("127.0.0.1", shared_gateway.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", shared_gateway.port, timeout=60)
     connection.putrequest("POST", "/instance/create")
     connection.putheader("Content-Length", str(10**10))
     connection.endheaders()

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from waiting import PATIENCE_SECONDS
 
 from wa_admin.gateway.engines.contract import EngineError
 from wa_admin.gateway.process import ChildProcess
@@ -63,11 +64,11 @@ class Child:
         )
 
     def call(self, command: str, **args: Any) -> Any:
-        return self.process.call(command, 20, **args)
+        return self.process.call(command, PATIENCE_SECONDS, **args)
 
     def hear(self, event: str, **fields: Any) -> dict[str, Any]:
         """The next event of this kind and with these fields; what comes before is passed over."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             told = self.told.get(timeout=max(0.01, deadline - time.monotonic()))
             if told["event"] == event and fields.items() <= told.items():
@@ -213,13 +214,13 @@ def test_it_stops_while_it_dials_and_ends_when_its_parent_is_gone(offline: Start
     stdin = child.process._process.stdin
     assert stdin
     stdin.close()
-    assert child.ended.get(timeout=5) == 0
+    assert child.ended.get(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_it_can_be_killed_at_any_time(offline: Start) -> None:
     child = offline()
     child.process.kill()
-    assert child.ended.get(timeout=5) == -9
+    assert child.ended.get(timeout=PATIENCE_SECONDS) == -9
     offline().hear("state", reason="network")
 
 
@@ -253,7 +254,7 @@ def test_it_refuses_to_mark_messages_as_from_a_bot(tmp_path: Path) -> None:
         str(tmp_path),
     ]
     child = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=30
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=100
     )
     assert child.returncode == 3
     assert b"NEONIZE_BOT_TAG=off" in child.stdout
@@ -272,7 +273,7 @@ for name in ("connect", "stop", "logout", "get_me"):
     signature(getattr(NewClient, name)).bind(None)
 signature(NewClient._NewClient__onLoginStatus).bind(None, 0, 0)
 """
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stderr
 
 
@@ -314,7 +315,7 @@ def test_a_passkey_demand_ends_the_attempt(play: Play) -> None:
 def test_a_connection_lost_while_a_code_is_shown_asks_for_a_new_process(play: Play) -> None:
     child = play([["qr", CODE], ["sleep", 0.5], ["word", "timeout"]])
     child.hear("state", state="connecting", reason="network")
-    assert child.ended.get(timeout=5) == 75
+    assert child.ended.get(timeout=PATIENCE_SECONDS) == 75
 
 
 def test_a_message_and_its_receipts_arrive_in_order(play: Play) -> None:

@@ -66,7 +66,7 @@ def test_the_key_can_come_from_a_file(tmp_path: Path) -> None:
 def test_a_signal_ends_it_in_order_and_leaves_no_process(alone: RunningGateway, number: int) -> None:
     family = [psutil.Process(alone.pid), *psutil.Process(alone.pid).children(recursive=True)]
     os.kill(alone.pid, number)
-    gone, alive = psutil.wait_procs(family, timeout=15)
+    gone, alive = psutil.wait_procs(family, timeout=60)
     assert (len(gone), alive) == (2, [])
     assert alone.process is not None and alone.process.wait() == 0
 

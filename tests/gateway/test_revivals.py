@@ -37,7 +37,7 @@ def test_a_child_that_asks_for_a_new_process_gets_it_at_once_and_counts_as_no_cr
     with RunningGateway(tmp_path / "data", engine="neonize", **stand_in) as gateway:
         gateway.create()
         gateway.get("instance/connect")
-        wait_until(lambda: "child ended" in str(gateway.log) or _clients(script) == 2, 20)
+        wait_until(lambda: "child ended" in str(gateway.log) or _clients(script) == 2)
         assert (gateway.state()["state"], _clients(script)) == ("connecting", 2)
         assert [line for line in gateway.log if "child ended" in line] == []
 

@@ -137,7 +137,7 @@ def test_a_silent_whatsapp_leaves_the_gateway_able_to_answer(linked: RunningGate
     linked.simulate("mode", send="timeout")
     with ThreadPoolExecutor(14) as pool:
         sends = [pool.submit(linked.send, f"{number}") for number in range(14)]
-        wait_until(lambda: sum(send.done() for send in sends) == 4)
+        wait_until(lambda: sum(send.done() for send in sends) >= 4)
         assert linked.state()["state"] == "open"
         linked.simulate("crash")  # so that the ten that wait need not wait on
         refused = [send.result() for send in sends if send.result().status_code == 503]

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE_SECONDS
 
 from wa_admin.gateway.engines import ENGINES, load
 from wa_admin.gateway.engines.contract import REASONS, EngineError
-from wa_admin.gateway.engines.simulated_link import CODE_SECONDS, LOGIN_SECONDS
+from wa_admin.gateway.engines.simulated_link import CODE_SECONDS, LOGIN_SECONDS, RESUME_SECONDS
 from wa_admin.gateway.engines.simulator import SimulatorEngine
 
 
@@ -22,7 +23,7 @@ class Listening:
         self.engine = SimulatorEngine(store, self.events.put, {"speed": speed})
 
     def next(self, kind: str) -> dict[str, Any]:
-        while (event := self.events.get(timeout=10))["event"] != kind:
+        while (event := self.events.get(timeout=PATIENCE_SECONDS))["event"] != kind:
             pass
         return event
 
@@ -54,7 +55,8 @@ def test_a_stored_login_resumes_in_under_a_third_of_a_second(fast: Listening, tm
     again.engine.start()
     states = [again.next("state")["state"], again.next("state")["state"]]
     assert states == ["connecting", "open"]
-    assert 0.2 <= time.monotonic() - started < 2.2  # 0.2 s, and patience for a busy machine
+    assert time.monotonic() - started >= RESUME_SECONDS  # and no more, on an idle machine
+    assert RESUME_SECONDS < 1 / 3
 
 
 def test_receipts_come_after_one_and_three_seconds(fast: Listening) -> None:
@@ -81,9 +83,9 @@ def test_receipts_can_stop_early(fast: Listening, receipts: str, expected: list[
     fast.link()
     fast.engine.simulate("mode", {"receipts": receipts})
     fast.engine.send_text("628111222333", "hi")
+    assert [fast.next("receipt")["type"] for _ in expected] == expected
     time.sleep(8 / 50)
-    told = [event["type"] for event in fast.events.queue if event["event"] == "receipt"]
-    assert told == expected
+    assert [event for event in fast.events.queue if event["event"] == "receipt"] == []
 
 
 def test_silence_tells_nothing_of_what_was_sent(fast: Listening) -> None:
