@@ -48,6 +48,7 @@ class Message(Base):
         UniqueConstraint("workspace_id", "idempotency_key", name="uq_message_key"),
         CheckConstraint(one_of("status", MessageStatus), name="ck_message_status"),
         Index("ix_message_list", "workspace_id", "id"),
+        Index("ix_message_of_session", "session_id", "id"),
         Index("ix_message_by_status", "workspace_id", "status", "id"),
         Index("ix_message_provider", "session_id", "provider_id"),
         Index("ix_message_to", "workspace_id", "recipient", "id"),

@@ -12,11 +12,10 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select, union_all
 from ..extensions import db
 from ..models import Attachment, Message, MessageStatus, WhatsAppSession
 from ..models.message import ARRIVED, WAITING
-from .search import ALL, Search, stretch_end
+from .search import ALL, LAST, Search, stretch_end
 
 PAGE = 50
 COUNTED_UP_TO = 99
-LAST = 2**63 - 1
 # a list needs one line of a text, not 64 KB of it
 EXCERPT = 300
 
@@ -39,6 +38,7 @@ _COLUMNS = (
     Message.created_at,
     Message.rev,
 )
+_ROWS = select(*_COLUMNS).outerjoin(Attachment, Message.attachment_id == Attachment.id)
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,16 @@ def page(workspace_id: int, chosen: str | None, cursor: int | None = None, searc
     """Messages older than `cursor`, newest first; a negative cursor means newer than its absolute value."""
     goes_back = cursor is None or cursor > 0
     order = Message.id.desc() if goes_back else Message.id
-    edge = Message.id < (cursor or LAST) if goes_back else Message.id > -(cursor or 0)
-    edge = and_(edge, *search.bounds(workspace_id))
-    rest = stretch_end(workspace_id, edge, order) if search.text else None
+    first, past = search.bounds(workspace_id)
+    if goes_back:
+        past = min(past, cursor or LAST)
+    else:
+        first = max(first, 1 - (cursor or 0))
+    rest = stretch_end(workspace_id, _between(first, past), order) if search.text else None
     if rest is not None:
-        edge = and_(edge, Message.id > rest if goes_back else Message.id < rest)
-    ids = union_all(*_first_ids(workspace_id, chosen, and_(edge, *search.says()), order))
+        first, past = (rest + 1, past) if goes_back else (first, rest)
+    edge = and_(_between(first, past), *search.says())
+    ids = union_all(*_first_ids(workspace_id, chosen, edge, order))
     found = db.session.execute(
         _rows(workspace_id).where(Message.id.in_(ids.scalar_subquery())).order_by(order).limit(PAGE + 1)
     )
@@ -92,7 +96,7 @@ def page(workspace_id: int, chosen: str | None, cursor: int | None = None, searc
 
 def latest(wa_session: WhatsAppSession, count: int) -> Sequence[Row[Any]]:
     """The newest rows of one session."""
-    rows = _rows(wa_session.workspace_id).where(Message.session_id == wa_session.id)
+    rows = _ROWS.where(Message.session_id == wa_session.id)
     return db.session.execute(rows.order_by(Message.id.desc()).limit(count)).all()
 
 
@@ -128,8 +132,12 @@ def counts(workspace_id: int) -> dict[str, int]:
 
 
 def _rows(workspace_id: int) -> Any:
-    query = select(*_COLUMNS).outerjoin(Attachment, Message.attachment_id == Attachment.id)
-    return query.where(Message.workspace_id == workspace_id)
+    return _ROWS.where(Message.workspace_id == workspace_id)
+
+
+def _between(first: int, past: int) -> ColumnElement[bool]:
+    """One bound each way: of two, SQLite may take the wider one and walk to the other."""
+    return and_(Message.id >= first, Message.id < past)
 
 
 def _first_ids(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
@@ -17,9 +17,11 @@ from sqlalchemy import exists, func, select
 
 from ..extensions import db
 from ..models import Attachment, Chat, Contact, IncomingFile, Line, Message, MessageStatus
+from . import search
 from .chats import PAGE, BadCursor
 
 LAST = 2**62
+MOMENT = timedelta(microseconds=1)  # the shortest there is
 
 
 @dataclass(frozen=True)
@@ -118,13 +120,7 @@ def up_to(chat: Chat, line_id: int) -> str | None:
     at = db.session.scalar(select(Line.at).where(Line.chat_id == chat.id, Line.id == line_id))
     if at is None:
         return None
-    later = select(func.min(Message.id)).where(
-        Message.workspace_id == chat.workspace_id,
-        Message.session_id == chat.session_id,
-        Message.recipient == chat.address,
-        Message.created_at > at,
-    )
-    return str(Edges(line_id + 1, db.session.scalar(later) or LAST))
+    return str(Edges(line_id + 1, search.first_since(chat.workspace_id, at + MOMENT)))
 
 
 def version(workspace_id: int, chat_id: int) -> str | None:

@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from flask import request, session
-from sqlalchemy import Engine, and_, bindparam, exists, or_, select, text
+from sqlalchemy import Engine, and_, bindparam, exists, or_, select
 
 from .. import clock
 from ..crypto import digest
@@ -29,11 +29,9 @@ from . import logins, stats
 
 SEEN = "wa_admin.glance"  # where a request keeps what was seen
 
-# written out, not as parameters: SQLite takes a partial index only for the very words of its condition
-IS_WAITING = text("message.status IN ('queued', 'sending')")
 _OLDEST = (
     select(Message.created_at)
-    .where(Message.session_id == WhatsAppSession.id, IS_WAITING)
+    .where(Message.session_id == WhatsAppSession.id, stats.IS_WAITING)
     .order_by(Message.id)
     .limit(1)
     .scalar_subquery()

@@ -15,6 +15,7 @@ from ..models import Attachment, Message
 # no index finds a part of a text, so one page looks through so many messages and no more
 STRETCH = 20_000
 LONGEST = 100
+LAST = 2**63 - 1
 # what a number is typed with, and how few digits would find everybody
 NUMBER = re.compile(r"[\d\s()+./-]+")
 FEWEST_DIGITS = 3
@@ -31,12 +32,11 @@ class Search:
     def __bool__(self) -> bool:
         return bool(self.text or self.start)
 
-    def bounds(self, workspace_id: int) -> list[ColumnElement[bool]]:
-        """The numbers that messages of the day have."""
+    def bounds(self, workspace_id: int) -> tuple[int, int]:
+        """The numbers that messages of the day have: the first, and one past the last."""
         if self.start is None or self.end is None:
-            return []
-        first, past = (_first_since(workspace_id, moment) for moment in (self.start, self.end))
-        return [Message.id >= first, Message.id < past]
+            return 0, LAST
+        return first_since(workspace_id, self.start), first_since(workspace_id, self.end)
 
     def says(self) -> list[ColumnElement[bool]]:
         return [_says(self.text)] if self.text else []
@@ -51,17 +51,7 @@ def stretch_end(workspace_id: int, edge: ColumnElement[bool], order: Any) -> int
     return db.session.scalar(ids.order_by(order).offset(STRETCH).limit(1))
 
 
-def _says(text: str) -> ColumnElement[bool]:
-    named = Message.attachment.has(Attachment.filename.icontains(text, autoescape=True))
-    says = or_(Message.body.icontains(text, autoescape=True), named)
-    # as it is dialled at home, a number begins with a zero that its full form does not have
-    digits = re.sub(r"\D", "", text).lstrip("0")
-    if NUMBER.fullmatch(text) and len(digits) >= FEWEST_DIGITS:
-        return or_(says, Message.recipient.contains(digits, autoescape=True))
-    return says
-
-
-def _first_since(workspace_id: int, moment: datetime) -> int:
+def first_since(workspace_id: int, moment: datetime) -> int:
     """The number of the first message accepted since then, or one past the last.
 
     Times have no index, but numbers grow with them: halving takes some 20 looks by key.
@@ -81,3 +71,13 @@ def _first_since(workspace_id: int, moment: datetime) -> int:
         else:
             low = found.id + 1
     return low
+
+
+def _says(text: str) -> ColumnElement[bool]:
+    named = Message.attachment.has(Attachment.filename.icontains(text, autoescape=True))
+    says = or_(Message.body.icontains(text, autoescape=True), named)
+    # as it is dialled at home, a number begins with a zero that its full form does not have
+    digits = re.sub(r"\D", "", text).lstrip("0")
+    if NUMBER.fullmatch(text) and len(digits) >= FEWEST_DIGITS:
+        return or_(says, Message.recipient.contains(digits, autoescape=True))
+    return says
