@@ -48,10 +48,11 @@ class Message(Base):
         UniqueConstraint("workspace_id", "idempotency_key", name="uq_message_key"),
         CheckConstraint(one_of("status", MessageStatus), name="ck_message_status"),
         Index("ix_message_list", "workspace_id", "id"),
-        Index("ix_message_of_session", "session_id", "id"),
         Index("ix_message_by_status", "workspace_id", "status", "id"),
         Index("ix_message_provider", "session_id", "provider_id"),
         Index("ix_message_to", "workspace_id", "recipient", "id"),
+        # of all rows, by a condition that one query has: SQLite would take it where others serve better
+        PartialIndex("ix_message_of_session", "session_id", "id", where="id > 0"),
         PartialIndex("ix_message_due", "session_id", "next_at", "id", where="status = 'queued'"),
         PartialIndex(
             "ix_message_expiry", "valid_until", where="status = 'queued' AND valid_until IS NOT NULL"

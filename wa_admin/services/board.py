@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, select, union_all
 
 from ..extensions import db
 from ..models import Attachment, Message, MessageStatus, WhatsAppSession
@@ -96,7 +96,7 @@ def page(workspace_id: int, chosen: str | None, cursor: int | None = None, searc
 
 def latest(wa_session: WhatsAppSession, count: int) -> Sequence[Row[Any]]:
     """The newest rows of one session."""
-    rows = _ROWS.where(Message.session_id == wa_session.id)
+    rows = _ROWS.where(Message.session_id == wa_session.id, Message.id > literal_column("0"))
     return db.session.execute(rows.order_by(Message.id.desc()).limit(count)).all()
 
 
