@@ -13,8 +13,13 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Where clouds tell a machine its secrets; link-local ones are refused as a whole
-METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "fd00:ec2::254")))
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+METADATA = frozenset(
+    map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
+)
+# IPv4 in the last 32 bits: NAT64 (RFC 6052, RFC 8215), SIIT (RFC 2765), "compatible" (RFC 4291)
+WRAPPING = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")))
+# not public by IANA's registries of special purposes, and yet global to Python 3.11
+NOT_GLOBAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "fec0::/10", "5f00::/16")))
 
 
 def look_up(host: str, port: int, seconds: float) -> list[str]:
@@ -47,7 +52,8 @@ def is_forbidden(text: str, allow_private: bool, allowed: Iterable[Network] = ()
     address = _unwrapped(_address(text))
     if address is None or address.is_link_local or address.is_multicast or address in METADATA:
         return True
-    return not (allow_private or address.is_global or any(address in network for network in allowed))
+    is_public = address.is_global and not any(address in network for network in NOT_GLOBAL)
+    return not (allow_private or is_public or any(address in network for network in allowed))
 
 
 def _address(text: str) -> Address | None:
@@ -59,8 +65,8 @@ def _address(text: str) -> Address | None:
 
 def _unwrapped(address: Address | None) -> Address | None:
     """The IPv4 address inside an IPv6 one: ::ffff:127.0.0.1 is not seen as loopback by Python 3.11."""
-    if not isinstance(address, ipaddress.IPv6Address):
+    if not isinstance(address, ipaddress.IPv6Address) or address.is_loopback or address.is_unspecified:
         return address
-    if address in NAT64:
+    if any(address in network for network in WRAPPING):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or address
