@@ -116,6 +116,12 @@ def test_metrics_need_a_key_from_elsewhere(client, asker):
     assert client.get("/metrics", **asker).status_code == 401
 
 
+def test_a_page_that_points_its_name_at_this_machine_is_told_no_figures(client, healthy):
+    elsewhere = {"base_url": "http://rebound.example:8000"}
+    assert client.get("/metrics", **elsewhere).status_code == 401
+    assert client.get("/readyz", **elsewhere).json == {"status": "ready"}
+
+
 def test_metrics_are_given_to_a_key(client, workspace_id):
     _, raw = api_keys.issue(workspace_id, "prometheus", actor="cli")
     elsewhere = {"REMOTE_ADDR": "203.0.113.9"}

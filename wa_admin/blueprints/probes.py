@@ -10,6 +10,7 @@ from ..metrics import Latencies, exposition
 from ..permissions import Permission
 from ..services import api_keys, vitals
 from .access import KeyMayNot, public
+from .headers import is_trusted
 
 bp = Blueprint("probes", __name__)
 
@@ -61,6 +62,8 @@ def metrics():
 
 
 def _is_from_this_machine():
-    """Not when a proxy on this machine asks for somebody else."""
+    """Not when a proxy on this machine asks for somebody else, or a page that pointed its name at us."""
     address = ip_address(request.remote_addr or "0.0.0.0")
-    return address.is_loopback and not any(name in request.headers for name in PROXY_HEADERS)
+    is_asked_for_another = any(name in request.headers for name in PROXY_HEADERS)
+    is_named = is_trusted(request.host, current_app.config["SETTINGS"])
+    return address.is_loopback and is_named and not is_asked_for_another
