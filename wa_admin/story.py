@@ -92,6 +92,7 @@ def _attempt(message: Message, delivery: Delivery) -> Step:
         title = _("Handing it to WhatsApp, attempt %(number)s", number=delivery.attempt)
         return Step("brand", title, delivery.started_at)
     tone, title = _ATTEMPTS[delivery.outcome]
+    title = _("Came back from a backup") if delivery.error_code == "restored" else title
     step = Step(
         tone,
         str(title) % {"number": delivery.attempt},
@@ -117,8 +118,6 @@ def _ending(message: Message, now: datetime) -> list[Step]:
         return [Step("mute", _("Cancelled"), at)]
     if status == MessageStatus.EXPIRED:
         return [Step("bad", _("Given up: its time ran out"), at)]
-    if status == MessageStatus.UNCERTAIN and message.error_code == "restored":
-        return [Step("warn", _("Came back from a backup"), at, words.error_words("restored")[0])]
     if status == MessageStatus.FAILED and not _ended_with(message, Outcome.FAILED):
         return [Step("bad", _("Not delivered"), at)]
     return []

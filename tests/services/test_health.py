@@ -62,7 +62,7 @@ def test_a_scheduler_that_does_not_tick_is_to_be_started(app, ago):
     if ago:
         tick(ago)
     check = look("Scheduler")
-    assert check.ok is False and "flask up" in check.next_step
+    assert check.ok is False and "wa-admin up" in check.next_step
 
 
 def test_an_empty_outbox_is_fine(connected):

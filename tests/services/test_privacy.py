@@ -5,13 +5,32 @@ from pathlib import Path
 
 import pytest
 from chatting import BUDI, hear
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from wa_admin import clock
+from wa_admin.app import vault
 from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import Base, db, writing
-from wa_admin.models import Attachment, Chat, Contact, DailyCount, Line, Message, MessageStatus
-from wa_admin.services import chat_search, outbox, privacy, progress, subscriptions
+from wa_admin.models import (
+    Attachment,
+    Chat,
+    Contact,
+    DailyCount,
+    HookCall,
+    Line,
+    Message,
+    MessageStatus,
+)
+from wa_admin.services import (
+    chat_search,
+    inbox,
+    outbox,
+    privacy,
+    progress,
+    sessions,
+    subscriptions,
+    workspaces,
+)
 from wa_admin.services.attachments import NewAttachment
 
 PNG = b"\x89PNG\r\n\x1a\nzirkonfile" + b"0" * 600
@@ -110,6 +129,25 @@ def test_calls_of_webhooks_that_told_of_them_go_too(known):
     assert "zirkontext drei" in everything()
     erase()
     assert [mark for mark in MARKS if mark in everything()] == []
+
+
+def test_what_a_gateway_posted_and_nobody_could_read_goes_too(known):
+    about = '{"event":"messages.upsert","instance":"%s","data":{"id":"%s","remoteJid":"%s@s.whatsapp.net"}}'
+    other = workspaces.add("Other", actor="cli")
+    theirs = sessions.create(other.id, "Theirs", session_id="theirs", actor="cli")
+    bodies = [
+        about % (known.instance, "1", BUDI),
+        about % (known.instance, "2", f"{BUDI}9"),
+        about % (theirs.instance, "3", BUDI),
+    ]
+    for body in bodies:
+        inbox.keep(known.gateway, body.encode(), clock.now())
+    with writing():
+        db.session.execute(update(HookCall).values(parked_at=clock.now(), tries=3))
+    erase()
+    left = db.session.execute(select(HookCall.sealed_body, HookCall.parked_at).order_by(HookCall.id)).all()
+    assert left[0] == (None, None)
+    assert [vault().open(sealed) for sealed, _at in left[1:]] == bodies[1:]
 
 
 def test_somebody_who_never_wrote_is_erased_from_the_messages(connected):

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from wa_admin import clock
+from wa_admin import clock, story
 from wa_admin.extensions import db, writing
 from wa_admin.models import (
     Call,
@@ -73,6 +73,15 @@ def test_a_person_sends_one_again_and_says_of_another_that_it_arrived(connected,
     assert (outbox.find(1, again.id).status, outbox.find(1, arrived.id).status) == ("queued", "sent")
     counts = db.session.get_one(WhatsAppSession, connected.id, populate_existing=True)
     assert (counts.waiting_count, counts.uncertain_count) == (1, 0)
+
+
+def test_one_that_is_sent_again_may_still_have_left_before(connected, restore):
+    message = outbox.send(1, "081299998888", "Halo", source="cli")
+    restore()
+    outbox.retry(1, message.id, actor="cli")
+    outbox.cancel(1, message.id, actor="cli")
+    assert outbox.find(1, message.id).status == "uncertain"
+    assert story.may_have_left(outbox.find(1, message.id))
 
 
 def test_the_counters_fit(connected, make_message, restore):

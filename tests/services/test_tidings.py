@@ -10,7 +10,7 @@ from wa_admin import clock
 from wa_admin.api.document import document
 from wa_admin.drivers.contract import MessageSeen
 from wa_admin.extensions import db, writing
-from wa_admin.models import Call, Message, MessageStatus, Reason, Status, Subscription, Workspace
+from wa_admin.models import Call, Chat, Message, MessageStatus, Reason, Status, Subscription, Workspace
 from wa_admin.services import deliveries, events, outbox, progress, status, subscriptions, tidings
 
 AT = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -66,6 +66,8 @@ def test_a_message_that_comes_in_is_told(listen, seen):
         "provider_id": "A1",
         "session_id": "support_line",
         "session_name": "Support line",
+        "chat_id": db.session.query(Chat).one().id,
+        "is_group": False,
         "chat": f"{SENDER}@s.whatsapp.net",
         "sender_number": SENDER,
         "sender_lid": None,
@@ -73,6 +75,13 @@ def test_a_message_that_comes_in_is_told(listen, seen):
         "kind": "text",
         "text": "secret words",
     }
+
+
+def test_a_message_in_a_group_says_so(listen, seen):
+    listen()
+    seen(chat="120363000000000001@g.us")
+    group = db.session.query(Chat).one()
+    assert (told()[0]["data"]["is_group"], told()[0]["data"]["chat_id"]) == (True, group.id)
 
 
 def test_a_sender_without_a_number_is_told_by_the_hidden_id(listen, seen):

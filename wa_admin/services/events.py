@@ -97,8 +97,9 @@ def _(event: SentSeen, wa_session: WhatsAppSession, now: datetime) -> None:
 @_apply.register
 def _(event: MessageSeen, wa_session: WhatsAppSession, now: datetime) -> None:
     status.proven(wa_session.id, "message", now)
-    chats.take_in(wa_session, event, now)
-    tidings.message_received(wa_session, event, now)
+    line = chats.take_in(wa_session, event, now)
+    if line is not None:
+        tidings.message_received(wa_session, line, event, now)
 
 
 @_apply.register

@@ -95,7 +95,9 @@ def _size_bytes(database: Path) -> int:
 
 def _scheduler(now: datetime) -> Check:
     name = _("Scheduler")
-    start = _("Start it with “flask up”, or on its own with “flask scheduler run”. Messages wait until then.")
+    start = _(
+        "Start it with “wa-admin up”, or on its own with “wa-admin scheduler run”. Messages wait until then."
+    )
     lease = scheduler_lease()
     if lease is None:
         return Check(name, False, _("It has never run here."), start)
@@ -142,7 +144,7 @@ def _gateways(sessions: list[WhatsAppSession]) -> list[Gateway]:
 def _gateway(gateway: Gateway | None, now: datetime, is_alone: bool = True) -> Check:
     name = _("Gateway") if is_alone or gateway is None else _("Gateway %(name)s", name=gateway.name)
     if gateway is None:
-        return Check(name, None, _("None is known yet."), _("Start wa-admin with “flask up”, which adds it."))
+        return Check(name, None, _("None is known yet."), _("Start it with “wa-admin up”, which adds it."))
     if gateway.failing_since is not None:
         sentence = _(
             "Out of order for %(time)s.", time=moments.span((now - gateway.failing_since).total_seconds())

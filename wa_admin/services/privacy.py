@@ -6,6 +6,8 @@ that nobody waits for it; what a crash leaves over, the next erasure takes.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +17,8 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import delete, inspect, or_, select, text, update
 
 from .. import clock, phone
-from ..app import settings
+from ..app import settings, vault
+from ..crypto import WrongEncryptionKey
 from ..extensions import db, writing
 from ..models import (
     Attachment,
@@ -23,15 +26,17 @@ from ..models import (
     Chat,
     Contact,
     Delivery,
+    HookCall,
     IncomingFile,
     Line,
     Message,
     MessageStatus,
     Subscription,
+    WhatsAppSession,
 )
 from ..models.chat import SEARCH
 from ..refusal import Refusal
-from . import progress, timeline
+from . import progress, scope, timeline
 
 AT_A_TIME = 500
 NOBODY = -1  # no contact has this number, and none of nothing is meant by it
@@ -138,9 +143,10 @@ def _iso(moment: datetime) -> str:
 
 
 def erase(person: Person, *, actor: str) -> Erased:
-    """Remove what they wrote and what was written to them, with files, search and calls of webhooks."""
+    """Remove what they wrote and what was written to them, with files, search and webhooks both ways."""
     if db.engine.dialect.name == "sqlite":
         _overwrite_what_is_deleted()
+    _erase_hooks(person)
     files, lines = _erase_lines(person)
     files_sent, messages = _erase_messages(person)
     _erase_calls(person)
@@ -207,6 +213,28 @@ def _blank(message: Message) -> None:
     db.session.execute(update(Delivery).where(Delivery.message_id == message.id).values(error_detail=None))
     if attachment_id is not None:
         db.session.execute(delete(Attachment).where(Attachment.id == attachment_id))
+
+
+def _erase_hooks(person: Person) -> None:
+    """What gateways posted about them and nobody could read so far, but for sessions of other workspaces."""
+    numbers = "|".join(re.escape(one.partition("@")[0]) for one in person.addresses)
+    names_them = re.compile(rf"(?<!\d)(?:{numbers})(?!\d)")
+    theirs = select(WhatsAppSession.instance).where(WhatsAppSession.workspace_id != person.workspace_id)
+    others = db.session.scalars(theirs, execution_options=scope.EVERYWHERE).all()
+    unread = select(HookCall.id).where(HookCall.sealed_body.is_not(None))
+    for id in db.session.scalars(unread).all():  # few, and a file may be in each
+        body = _opened(db.session.scalar(select(HookCall.sealed_body).filter_by(id=id)))
+        if names_them.search(body) and not any(json.dumps(one) in body for one in others):
+            with writing():  # its digest stays: the same one comes again in vain
+                forgotten = update(HookCall).filter_by(id=id).values(sealed_body=None, parked_at=None)
+                db.session.execute(forgotten)
+
+
+def _opened(sealed: str | None) -> str:
+    try:
+        return vault().open(sealed) if sealed else ""
+    except WrongEncryptionKey:
+        return ""  # it says nothing to anybody any more
 
 
 def _erase_calls(person: Person) -> None:

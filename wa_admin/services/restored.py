@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, insert, literal, select, update
 
 from ..extensions import db, writing
 from ..models import (
@@ -29,6 +29,7 @@ from ..models import (
     Workspace,
 )
 from ..models.message import WAITING
+from ..models.types import UtcDateTime
 from . import timeline
 
 RESTORED = "restored"
@@ -49,7 +50,7 @@ def settle(made_at: datetime, now: datetime) -> Settled:
     """
     with writing():
         open_by_workspace = _open_by_workspace()
-        messages = _doubt_messages(now)
+        messages = _doubt_messages(made_at, now)
         calls = _rows(
             update(Call)
             .where(Call.status == CallStatus.WAITING)
@@ -77,8 +78,9 @@ def _open_by_workspace() -> dict[int, int]:
     return dict(db.session.execute(query.group_by(Message.workspace_id)).all())  # type: ignore[arg-type]
 
 
-def _doubt_messages(now: datetime) -> int:
+def _doubt_messages(made_at: datetime, now: datetime) -> int:
     """All that waits or is on its way becomes uncertain, at once: there may be many."""
+    _rows(_attempts_since(made_at))
     _rows(
         update(Delivery)
         .where(Delivery.outcome.is_(None))
@@ -107,6 +109,15 @@ def _doubt_messages(now: datetime) -> int:
     )
     _rows(counted)
     return doubted
+
+
+def _attempts_since(made_at: datetime) -> object:
+    """That each of them may have left stays on record, whatever a person decides now."""
+    earlier = select(func.count()).where(Delivery.message_id == Message.id).scalar_subquery()
+    is_under_way = exists().where(Delivery.message_id == Message.id, Delivery.outcome.is_(None))
+    waiting = select(Message.id, earlier + 1, literal(made_at, UtcDateTime()))
+    waiting = waiting.where(Message.status.in_(WAITING), ~is_under_way)
+    return insert(Delivery).from_select(["message_id", "attempt", "started_at"], waiting)
 
 
 def _close_doors(now: datetime) -> None:

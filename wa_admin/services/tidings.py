@@ -17,7 +17,8 @@ from sqlalchemy import bindparam, select
 from .. import clock
 from ..drivers.contract import MessageSeen
 from ..extensions import db
-from ..models import Call, Message, MessageStatus, Subscription, WhatsAppSession
+from ..models import Call, Line, Message, MessageStatus, Subscription, WhatsAppSession
+from ..models.chat import GROUP
 from ..prepared import Prepared
 
 RECEIVED, PROGRESS, SESSION, TEST = "message.received", "message.status", "session.status", "webhook.test"
@@ -32,14 +33,16 @@ _ANYBODY = Prepared(
 )
 
 
-def message_received(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> None:
-    """Somebody wrote to us. A gateway that reports it twice is told once."""
+def message_received(wa_session: WhatsAppSession, line: Line, seen: MessageSeen, now: datetime) -> None:
+    """Somebody wrote to us, and it was kept as this line. A gateway that reports it twice is told once."""
     if seen.from_me or not has_listeners(wa_session.workspace_id):
         return
     data = {
         "provider_id": seen.provider_id or None,
         "session_id": wa_session.session_id,
         "session_name": wa_session.name,
+        "chat_id": line.chat_id,
+        "is_group": seen.chat.endswith(GROUP),
         "chat": seen.chat,
         "sender_number": seen.sender_number,
         "sender_lid": seen.sender_lid,

@@ -134,6 +134,8 @@ class MessageReceivedDataSchema(_OfASession):
     provider_id = told(
         fields.String, _l("WhatsApp's id of it, where known."), "3EB0C767D26B1A6A", allow_none=True
     )
+    chat_id = told(fields.Integer, _l("As in the API: GET /api/v1/chats/{id}/messages/."), 42)
+    is_group = fields.Boolean()
     chat = told(fields.String, _l("WhatsApp's id of the person or group."), CHAT)
     sender_number = told(
         fields.String, _l("E.164 digits; null when WhatsApp hides the number."), NUMBER, allow_none=True
