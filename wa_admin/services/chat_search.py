@@ -18,6 +18,7 @@ from sqlalchemy import (
     Integer,
     Select,
     String,
+    Subquery,
     column,
     func,
     inspect,
@@ -38,6 +39,7 @@ LONGEST = 100
 NAMED = 20  # as many chats as a list shows by their names
 CHATS_LOOKED_THROUGH = 5_000
 HITS_LOOKED_THROUGH = 2_000  # those of other workspaces among them
+NEWEST = 1_000  # lines that are read before an index is asked
 LINES_LOOKED_THROUGH = 20_000  # where there is no index
 LAST = 2**62
 
@@ -86,7 +88,16 @@ def _lines(
     workspace_id: int, words: list[str], before: int, is_begun: bool
 ) -> tuple[list[tuple[Line, Chat]], int | None]:
     """The newest lines, and where to go on: past the last one shown, or past what was looked through."""
-    hits = _hits(words, before, is_begun).subquery()
+    for hits in _hits(words, before, is_begun):
+        rows = _of_workspace(workspace_id, hits)
+        if len(rows) > PAGE:
+            return rows[:PAGE], rows[PAGE - 1][0].id
+    looked = select(func.count(), func.min(hits.c.id)).select_from(hits)
+    count, oldest = db.session.execute(looked).one()
+    return rows, oldest if count == HITS_LOOKED_THROUGH else None
+
+
+def _of_workspace(workspace_id: int, hits: Subquery) -> list[tuple[Line, Chat]]:
     query = (
         select(Line, Chat)
         .join(hits, hits.c.id == Line.id)
@@ -94,29 +105,40 @@ def _lines(
         .outerjoin(Chat.contact)
         .options(contains_eager(Chat.contact))
         .where(Chat.workspace_id == workspace_id)
-        .order_by(Line.id.desc())
+        .order_by(hits.c.id.desc())
     )
-    rows = [(line, chat) for line, chat in db.session.execute(query.limit(PAGE + 1))]
-    if len(rows) > PAGE:
-        return rows[:PAGE], rows[PAGE - 1][0].id
-    looked = select(func.count(), func.min(hits.c.id)).select_from(hits)
-    count, oldest = db.session.execute(looked).one()
-    return rows, oldest if count == HITS_LOOKED_THROUGH else None
+    return [(line, chat) for line, chat in db.session.execute(query.limit(PAGE + 1))]
 
 
-def _hits(words: list[str], before: int, is_begun: bool) -> Select[Any]:
-    """Ids of the newest lines that hold all the words, of whatever workspace."""
+def _hits(words: list[str], before: int, is_begun: bool) -> list[Subquery]:
+    """Ids of the newest lines that hold all the words, of whatever workspace: ways to find them, of which
+    the last one finds all."""
     if db.engine.dialect.name == "postgresql":
-        says: ColumnElement[bool] = _says_in_postgresql(words, is_begun)
-    elif _has_index(db.engine):
-        return _hits_in_sqlite(words, before, is_begun)
-    else:
-        newest = select(Line.id).where(Line.id < before).order_by(Line.id.desc()).limit(LINES_LOOKED_THROUGH)
-        says = Line.id.in_(newest.scalar_subquery())
-        for word in words:
-            says &= Line.text.icontains(word, autoescape=True)
-    query = select(Line.id).where(Line.id < before, says)
-    return query.order_by(Line.id.desc()).limit(HITS_LOOKED_THROUGH)
+        return [one.subquery() for one in _hits_in_postgresql(words, before, is_begun)]
+    if _has_index(db.engine):
+        return [_hits_in_sqlite(words, before, is_begun).subquery()]
+    newest = _newest(before, LINES_LOOKED_THROUGH)
+    says = [newest.c.text.icontains(word, autoescape=True) for word in words]
+    query = select(newest.c.id).where(*says).order_by(newest.c.id.desc())
+    return [query.limit(HITS_LOOKED_THROUGH).subquery()]
+
+
+def _newest(before: int, count: int) -> Subquery:
+    lines = select(Line.id, Line.text).where(Line.id < before)
+    return lines.order_by(Line.id.desc()).limit(count).subquery()
+
+
+def _hits_in_postgresql(words: list[str], before: int, is_begun: bool) -> list[Select[Any]]:
+    """A common word is found among the newest lines, any other by the index.
+
+    The order is by a sum, which no index has: else PostgreSQL would read its way back from the newest line
+    when it takes a rare word for a common one, seconds in a long history.
+    """
+    newest = _newest(before, NEWEST)
+    says = _says_in_postgresql(newest.c.text, words, is_begun)
+    number = (Line.id + 0).label("id")
+    indexed = select(number).where(Line.id < before, _says_in_postgresql(Line.text, words, is_begun))
+    return [select(newest.c.id).where(says), indexed.order_by(number.desc()).limit(HITS_LOOKED_THROUGH)]
 
 
 def _hits_in_sqlite(words: list[str], before: int, is_begun: bool) -> Select[Any]:
@@ -125,11 +147,11 @@ def _hits_in_sqlite(words: list[str], before: int, is_begun: bool) -> Select[Any
     return query.order_by(_FTS5.c.rowid.desc()).limit(HITS_LOOKED_THROUGH)
 
 
-def _says_in_postgresql(words: list[str], is_begun: bool) -> ColumnElement[bool]:
+def _says_in_postgresql(said: Any, words: list[str], is_begun: bool) -> ColumnElement[bool]:
     """Quoted as the query language wants it; `words` hold letters, digits and underlines only."""
     simple: Any = literal_column("'simple'")
     asked = " & ".join(f"'{word}'" for word in words) + (":*" if is_begun else "")
-    document: Any = func.to_tsvector(simple, Line.text)
+    document: Any = func.to_tsvector(simple, said)
     matches: ColumnElement[bool] = document.op("@@")(func.to_tsquery(simple, asked))
     return matches
 
