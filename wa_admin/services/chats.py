@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, and_, func, literal_column, or_, select
+from sqlalchemy import Select, Table, and_, bindparam, func, literal_column, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from .. import plain
 from ..drivers.contract import MessageSeen
 from ..extensions import db, writing
-from ..models import Chat, Contact, Line, Message, WhatsAppSession
+from ..models import Chat, Line, Message, WhatsAppSession
 from ..models.chat import GROUP, LID
+from ..prepared import Prepared
 from ..refusal import Refusal
 from . import contacts, incoming_files, last_lines, outbox
 from .attachments import NewAttachment
@@ -30,6 +31,22 @@ PERSON = "@s.whatsapp.net"
 # written out: SQLite takes a partial index only for the very words of its condition
 IS_UNREAD = Chat.unread_count > literal_column("0")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# asked for every message that comes in
+_LINE, _MESSAGE = (
+    Prepared(
+        select(one.id)
+        .where(one.session_id == bindparam("session_id"), one.provider_id == bindparam("provider_id"))
+        .limit(1)
+    )
+    for one in (Line, Message)
+)
+_CHAT = Prepared(
+    select(Chat.id).where(Chat.session_id == bindparam("session_id"), Chat.address == bindparam("address"))
+)
+_CALLED = (
+    update(cast(Table, Chat.__table__)).where(Chat.id == bindparam("of")).values(name=bindparam("called"))
+)
 
 
 class ChatNotFound(Refusal):
@@ -63,39 +80,37 @@ class SessionGone(Refusal):
 def take_in(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Line | None:
     """Keep a message that came in, or that was written on the phone; None when we have it already.
 
-    Runs inside the caller's transaction.
+    Runs inside the caller's transaction. The line is a copy of what was stored, of no session: entities would
+    cost more than all the rest.
     """
     if _is_known(wa_session.id, seen):
         _take_in_late_file(wa_session.id, seen, now)
         return None
     at = min(seen.at or now, now)
-    chat = _chat_of(wa_session, seen, at, now)
-    sender = None
-    if chat.is_group and not seen.from_me and (seen.sender_number or seen.sender_lid):
-        sender = contacts.met(
-            wa_session.workspace_id, seen.sender_number, seen.sender_lid, now, seen.push_name
-        )
-    line_id = contacts.insert_new(
-        Line,
-        chat_id=chat.id,
-        session_id=wa_session.id,
-        provider_id=seen.provider_id or None,
-        contact_id=sender.id if sender else None,
-        from_me=seen.from_me,
-        kind=seen.kind[:20],
-        text=plain.storable(seen.text[:LONGEST_TEXT]),
-        quoted=plain.storable(seen.quoted[:LONGEST_QUOTE]),
-        at=at,
-    )
+    is_group = seen.chat.endswith(GROUP)
+    chat_id = _chat_of(wa_session, seen, at, now)
+    sender = _sender(wa_session, seen, now) if is_group and not seen.from_me else None
+    values = {
+        "chat_id": chat_id,
+        "session_id": wa_session.id,
+        "provider_id": seen.provider_id or None,
+        "contact_id": sender,
+        "from_me": seen.from_me,
+        "kind": seen.kind[:20],
+        "text": plain.storable(seen.text[:LONGEST_TEXT]),
+        "quoted": plain.storable(seen.quoted[:LONGEST_QUOTE]),
+        "at": at,
+    }
+    line_id = contacts.insert_new(Line, **values)
     if line_id is None:
         return None
-    line = db.session.get_one(Line, line_id)
+    line = Line(id=line_id, **values)
     if seen.file is not None:
         incoming_files.note(line, seen.file, now)
-    if seen.group_name and chat.is_group:
-        chat.name = contacts.shown(seen.group_name)
-        db.session.flush()
-    last_lines.came(chat, seen, at)
+    if seen.group_name and is_group:
+        name = contacts.shown(seen.group_name)
+        db.session.connection().execute(_CALLED, {"of": chat_id, "called": name})
+    last_lines.came(chat_id, seen, at)
     return line
 
 
@@ -217,11 +232,12 @@ def reply(
 def _is_known(session_id: int, seen: MessageSeen) -> bool:
     if not seen.provider_id:
         return False  # its gateway names no message: it cannot tell twice so that we would know
+    connection = db.session.connection()
     named = {"session_id": session_id, "provider_id": seen.provider_id}
-    if db.session.scalar(select(Line.id).filter_by(**named)) is not None:
+    if _LINE.first(connection, **named):
         return True
     # some gateways report what we sent through them as if it had been written on the phone
-    return seen.from_me and db.session.scalar(select(Message.id).filter_by(**named).limit(1)) is not None
+    return seen.from_me and _MESSAGE.first(connection, **named) is not None
 
 
 def _take_in_late_file(session_id: int, seen: MessageSeen, now: datetime) -> None:
@@ -234,40 +250,43 @@ def _take_in_late_file(session_id: int, seen: MessageSeen, now: datetime) -> Non
         last_lines.changed(line.chat_id)
 
 
-def _chat_of(wa_session: WhatsAppSession, seen: MessageSeen, at: datetime, now: datetime) -> Chat:
-    contact = None
-    address = seen.chat
-    if not address.endswith(GROUP):
-        contact = _counterpart(wa_session, seen, now)
-        address = contact.phone or contact.lid or seen.chat
-    query = select(Chat).filter_by(session_id=wa_session.id, address=address)
-    chat = db.session.scalar(query)
-    if chat is None:
-        contacts.insert_new(
-            Chat,
-            workspace_id=wa_session.workspace_id,
-            session_id=wa_session.id,
-            session_name=wa_session.name,
-            address=address,
-            contact_id=contact.id if contact else None,
-            name="",
-            unread_count=0,
-            last_text="",
-            last_kind="text",
-            last_from_me=False,
-            last_at=at,
-            created_at=now,
-            rev=1,
-        )
-        chat = db.session.scalars(query).one()
-    return chat
+def _chat_of(wa_session: WhatsAppSession, seen: MessageSeen, at: datetime, now: datetime) -> int:
+    contact = None if seen.chat.endswith(GROUP) else _counterpart(wa_session, seen, now)
+    address = (contact and (contact.phone or contact.lid)) or seen.chat
+    connection, there = db.session.connection(), {"session_id": wa_session.id, "address": address}
+    if found := _CHAT.first(connection, **there):
+        id: int = found[0]
+        return id
+    contacts.insert_new(
+        Chat,
+        workspace_id=wa_session.workspace_id,
+        session_name=wa_session.name,
+        contact_id=contact.id if contact else None,
+        name="",
+        unread_count=0,
+        last_text="",
+        last_kind="text",
+        last_from_me=False,
+        last_at=at,
+        created_at=now,
+        rev=1,
+        **there,
+    )
+    return connection.scalars(select(Chat.id).filter_by(**there)).one()
 
 
-def _counterpart(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> Contact:
+def _counterpart(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> contacts.Person:
     """Whom the chat is with; the sender is nobody else, unless it is us."""
     phone = _name(seen.chat, PERSON) or (None if seen.from_me else seen.sender_number)
     lid = seen.chat if seen.chat.endswith(LID) else (seen.chat_lid if seen.from_me else seen.sender_lid)
     return contacts.met(wa_session.workspace_id, phone, lid, now, None if seen.from_me else seen.push_name)
+
+
+def _sender(wa_session: WhatsAppSession, seen: MessageSeen, now: datetime) -> int | None:
+    if not (seen.sender_number or seen.sender_lid):
+        return None
+    named = seen.sender_number, seen.sender_lid
+    return contacts.met(wa_session.workspace_id, *named, now, seen.push_name).id
 
 
 def _name(jid: str, server: str) -> str | None:

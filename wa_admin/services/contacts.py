@@ -8,20 +8,59 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from ..extensions import db
 from ..models import Chat, Contact, Line
+from ..prepared import Prepared
 
 LONGEST_NAME = 120
+
+_BY_PHONE, _BY_LID = (
+    Prepared(
+        select(Contact.id, Contact.phone, Contact.lid, Contact.name).where(
+            Contact.workspace_id == bindparam("workspace_id"), column == bindparam("named")
+        )
+    )
+    for column in (Contact.phone, Contact.lid)
+)
+
+
+class Person(NamedTuple):
+    """As much of a contact as a message has to do with."""
+
+    id: int
+    phone: str | None
+    lid: str | None
+    name: str
 
 
 def met(
     workspace_id: int, phone: str | None, lid: str | None, now: datetime, name: str | None = None
-) -> Contact:
+) -> Person:
     """The person with this number or LID, one of them at least; known from now on by both."""
+    known = _known(workspace_id, phone, lid)
+    if known and (not name or shown(name) in ("", known.name)):
+        return known
+    contact = _introduced(workspace_id, phone, lid, now, name)
+    return Person(contact.id, contact.phone, contact.lid, contact.name)
+
+
+def _known(workspace_id: int, phone: str | None, lid: str | None) -> Person | None:
+    """Who has this number and LID on record: so it is almost always, and then nothing is to be done."""
+    connection = db.session.connection()
+    if phone:
+        row = _BY_PHONE.first(connection, workspace_id=workspace_id, named=phone)
+        return Person(*row) if row and lid in (None, row[2]) else None
+    row = _BY_LID.first(connection, workspace_id=workspace_id, named=lid)
+    return Person(*row) if row else None
+
+
+def _introduced(
+    workspace_id: int, phone: str | None, lid: str | None, now: datetime, name: str | None
+) -> Contact:
     by_phone = _find(workspace_id, phone=phone) if phone else None
     by_lid = _find(workspace_id, lid=lid) if lid else None
     contact = by_phone or (by_lid if by_lid and (by_lid.phone is None or phone is None) else None)

@@ -46,6 +46,7 @@ _IS_HOPELESS = HookCall.tries >= len(WAITS_SECONDS)
 _IS_IN_HAND = and_(HookCall.tries > 0, HookCall.error_code.is_(None), HookCall.next_at > _NOW)
 _IS_DUE = and_(~_IS_HOPELESS, HookCall.next_at <= _NOW)
 
+_GATEWAYS = Prepared(select(Gateway.id))
 # asked once and more for every webhook
 _WAITING = Prepared(
     select(
@@ -75,6 +76,10 @@ _MARK = (
 )
 
 
+class GatewayGone(Exception):
+    """It was removed in the very moment in which a webhook of it came."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """A webhook that is being read."""
@@ -100,7 +105,8 @@ class Parked:
 def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
     """Put a webhook on disk; False when it has been there before.
 
-    Raises BadAnswer when it is not this gateway's, OperationalError when the database stays locked.
+    Raises BadAnswer when it is not this gateway's, GatewayGone, OperationalError when the database stays
+    locked.
     """
     identity = gateways.driver(gateway).identity(body)
     values = {
@@ -114,12 +120,19 @@ def keep(gateway: Gateway, body: bytes, now: datetime) -> bool:
     # SQLite has one writer; in PostgreSQL two that hold several digests could wait for each other
     is_new = _keeping.do(values) if db.engine.dialect.name == "sqlite" else _keep([values])[0]
     crash_points.reach("after_hook_kept")
+    if is_new is None:
+        raise GatewayGone
     return is_new
 
 
-def _keep(arrived: list[dict[str, Any]]) -> list[bool]:
-    with writing(alone=False):
-        return [contacts.insert_new(HookCall, **values) is not None for values in arrived]
+def _keep(arrived: list[dict[str, Any]]) -> list[bool | None]:
+    """Which of them are new; None for one whose gateway is gone, which must not take the others along."""
+    with writing(alone=False):  # until the end no gateway is removed
+        there = {id for (id,) in _GATEWAYS.raw(db.session.connection())}
+        return [
+            contacts.insert_new(HookCall, **values) is not None if values["gateway_id"] in there else None
+            for values in arrived
+        ]
 
 
 _keeping = Together(_keep)

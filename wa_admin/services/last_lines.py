@@ -6,14 +6,16 @@ All of it runs inside the caller's transaction.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import Integer, Table, bindparam, case, update
+from sqlalchemy.orm.util import identity_key
 
 from .. import plain
 from ..drivers.contract import MessageSeen
 from ..extensions import db
 from ..models import Chat, Message
+from ..models.types import UtcDateTime
 
 EXCERPT = 160
 # they say something of another line, and ask nobody to look
@@ -33,19 +35,42 @@ _SENT = (
     )
 )
 
+_IS_NEWEST = _CHAT.c.last_at <= bindparam("at", type_=UtcDateTime)
+_CAME = (
+    update(_CHAT)
+    .where(_CHAT.c.id == bindparam("of"))
+    .values(
+        rev=_CHAT.c.rev + 1,
+        unread_count=_CHAT.c.unread_count * bindparam("kept", type_=Integer)
+        + bindparam("more", type_=Integer),
+        **{
+            column.key: case((_IS_NEWEST, bindparam(name, type_=column.type)), else_=column)
+            for column, name in (
+                (_CHAT.c.last_at, "at"),
+                (_CHAT.c.last_from_me, "from_me"),
+                (_CHAT.c.last_text, "text"),
+                (_CHAT.c.last_kind, "kind"),
+            )
+        },
+    )
+)
 
-def came(chat: Chat, seen: MessageSeen, at: datetime) -> None:
+
+def came(chat_id: int, seen: MessageSeen, at: datetime) -> None:
     """Somebody wrote, or the owner did on the phone."""
-    values: dict[str, Any] = {"rev": _CHAT.c.rev + 1}
-    if seen.from_me:
-        values["unread_count"] = 0  # whoever answers on the phone has read it there
-    elif seen.kind not in QUIET:
-        values["unread_count"] = _CHAT.c.unread_count + 1
-    if at >= chat.last_at:
-        values |= {"last_at": at, "last_from_me": seen.from_me}
-        values |= {"last_text": _excerpt(seen.text), "last_kind": seen.kind[:20]}
-    db.session.connection().execute(update(_CHAT).where(_CHAT.c.id == chat.id).values(values))
-    db.session.expire(chat)
+    is_to_be_read = not seen.from_me and seen.kind not in QUIET
+    values = {
+        "of": chat_id,
+        "kept": int(not seen.from_me),  # whoever answers on the phone has read it there
+        "more": int(is_to_be_read),
+        "at": at,
+        "from_me": seen.from_me,
+        "text": _excerpt(seen.text),
+        "kind": seen.kind[:20],
+    }
+    db.session.connection().execute(_CAME, values)
+    if (loaded := db.session.identity_map.get(identity_key(Chat, chat_id))) is not None:
+        db.session.expire(loaded)
 
 
 def changed(chat_id: int) -> None:
