@@ -1,12 +1,17 @@
 """Webhooks are on disk before they are answered, and each has one effect, whatever happens in between."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
+from signed import proof
 from sqlalchemy.exc import SQLAlchemyError
+from waiting import wait_until
 
 from wa_admin import clock
+from wa_admin.app import vault
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, HookCall, Reason, Status
 from wa_admin.services import gateways, health, inbox
@@ -183,3 +188,34 @@ def test_a_gateway_that_is_removed_takes_its_webhooks_along(connected):
         db.session.flush()
         db.session.delete(gateways.of_workspace())
     assert rows() == []
+
+
+@pytest.fixture
+def begun(app):
+    """The requests that got as far as Flask."""
+    seen = []
+    app.before_request_funcs.setdefault(None, []).append(lambda: seen.append(1))
+    yield seen
+    app.before_request_funcs[None].pop()
+
+
+def test_a_gateway_removed_this_moment_takes_the_webhooks_of_no_other_along(app, connected, begun):
+    with writing():
+        sealed = vault().seal("key")
+        gone = gateways.new(
+            kind="evolution", name="Gone", base_url="http://127.0.0.1:1", sealed_key=sealed, capabilities=""
+        )
+        db.session.add(gone)
+
+    def post(number, kind):
+        body = json.dumps(state("open", at=f"2026-11-21T02:06:1{number}.000Z")).encode()
+        path = urlsplit(gateways.hook_url(kind)).path
+        return posting.submit(app.test_client().post, path, data=body, headers=proof(kind, body))
+
+    here = gateways.of_workspace()
+    with ThreadPoolExecutor(4) as posting, writing():  # they gather, and are kept together
+        posted = [post(number, one) for number, one in enumerate([here, gone, here, gone])]
+        wait_until(lambda: len(begun) == 4)
+        db.session.delete(gone)
+    assert [answer.result().status_code for answer in posted] == [200, 404, 200, 404]
+    assert len(rows()) == 2

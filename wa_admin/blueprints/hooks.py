@@ -37,6 +37,8 @@ def receive(gateway_id, secret, event=None):
     except BadAnswer as error:
         _log.warning("a webhook of gateway %s made no sense: %s", gateway.id, error)
         abort(400)
+    except inbox.GatewayGone:
+        return "", 404
     gateways.reported(gateway, secret, now)
     # not empty: waitress would hold that back until it is closed, and so until all is read
     response = Response("ok\n", mimetype="text/plain")

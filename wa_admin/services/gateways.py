@@ -236,10 +236,11 @@ def reported(gateway: Gateway, secret: str, now: datetime) -> None:
     if not is_settled and gateway.hook_seen_at and now - gateway.hook_seen_at < HOOK_AGE_STEP:
         return
     with writing():
-        current = db.session.get_one(Gateway, gateway.id)
-        current.hook_seen_at = now
-        if is_settled:
-            current.sealed_old_hook_secret = None
+        current = db.session.get(Gateway, gateway.id)
+        if current is not None:  # else it was removed this moment
+            current.hook_seen_at = now
+            if is_settled:
+                current.sealed_old_hook_secret = None
 
 
 @lru_cache(maxsize=64)

@@ -216,7 +216,9 @@ def _take(gateway_id: int, now: datetime) -> list[Kept]:
 
 def _read(gateway_id: int, calls: list[Kept]) -> None:
     """All in one transaction; when one of them does not go through, each in its own."""
-    gateway = db.session.get_one(Gateway, gateway_id)
+    gateway = db.session.get(Gateway, gateway_id)
+    if gateway is None:
+        return  # it was removed this moment, and they with it
     crash_points.reach("before_hook_read")
     try:
         said = [_understood(gateway, call) for call in calls]
