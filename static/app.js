@@ -15,9 +15,10 @@
   });
 
   // the server shows times in the reader's zone once it has been told
-  if (!document.cookie.includes("wa_time_zone=")) {
+  if (!document.cookie.includes(`${words.zone_cookie}=`)) {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    if (zone) document.cookie = `wa_time_zone=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax`;
+    const locked = words.zone_cookie.startsWith("__Host-") ? ";secure" : "";
+    if (zone) document.cookie = `${words.zone_cookie}=${encodeURIComponent(zone)};path=/;max-age=31536000;samesite=lax${locked}`;
   }
 
   // on a phone the place where one is may lie beyond the edge of its row

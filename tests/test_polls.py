@@ -56,7 +56,7 @@ def test_a_poll_shows_what_is_true_now(admin, url):
 
 def test_times_are_in_the_zone_of_the_account_then_of_the_browser(admin, connected, url):
     change(WhatsAppSession, connected_at=clock.now().replace(hour=0, minute=30))
-    admin.set_cookie("wa_time_zone", "Asia%2FKolkata")  # 5 h 30 min ahead
+    admin.set_cookie("__Host-wa_time_zone", "Asia%2FKolkata")  # 5 h 30 min ahead
     assert re.search(r"\b06:00\b", admin.get(url, headers=POLL).text)
     change(User, time_zone="Asia/Kathmandu")  # 5 h 45 min ahead
     assert re.search(r"\b06:15\b", admin.get(url, headers=POLL).text)

@@ -20,7 +20,7 @@ def family(error):
 @pytest.fixture
 def reading(app):
     """Somebody in Jakarta reads English."""
-    with app.test_request_context(headers={"Cookie": "wa_time_zone=Asia%2FJakarta"}):
+    with app.test_request_context(headers={"Cookie": "__Host-wa_time_zone=Asia%2FJakarta"}):
         yield
 
 
@@ -90,8 +90,8 @@ def translated(app, tmp_path):
     ("wished", "cookie", "language"),
     [
         ("fr, pt-BR;q=0.8, en;q=0.5", "", "pt_BR"),
-        ("pt-BR", "wa_language=id", "id"),
-        ("fr", "wa_language=xx", "en_GB"),
+        ("pt-BR", "__Host-wa_language=id", "id"),
+        ("fr", "__Host-wa_language=xx", "en_GB"),
         ("", "", "en_GB"),
     ],
 )
@@ -101,7 +101,7 @@ def test_the_language_is_that_of_the_cookie_then_of_the_browser(translated, wish
 
 
 def test_a_language_without_catalogue_is_not_offered(app):
-    with app.test_request_context(headers={"Cookie": "wa_language=fr"}):
+    with app.test_request_context(headers={"Cookie": "__Host-wa_language=fr"}):
         assert str(words.locale()) == "en_GB" and "fr" not in words.languages()
 
 
@@ -111,7 +111,7 @@ def test_times_are_those_of_the_reader(reading):
 
 @pytest.mark.parametrize("cookie", ["Nowhere%2FLand", "..%2F..%2Fetc", "%00", ""])
 def test_an_odd_zone_means_utc(app, cookie):
-    with app.test_request_context(headers={"Cookie": f"wa_time_zone={cookie}"}):
+    with app.test_request_context(headers={"Cookie": f"__Host-wa_time_zone={cookie}"}):
         assert str(words.time_zone()) == "UTC"
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from copy import deepcopy
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ COOKIES = 500  # of people with open pages
 
 class SignedCookie(SecureCookieSessionInterface):
     """Flask's own, without the same sums at every request: a page that polls sends one cookie for hours."""
+
+    digest_method = staticmethod(sha256)  # Flask's own is SHA-1
 
     def __init__(self, app: Flask) -> None:
         self._signer: Any = self.get_signing_serializer(app)

@@ -16,7 +16,7 @@ from flask import current_app
 from flask_babel import format_date, format_time, get_locale, get_timezone, gettext
 from markupsafe import Markup, escape
 
-from . import clock
+from . import clock, cookies
 
 
 def at(when: datetime | None) -> str:
@@ -107,6 +107,7 @@ def script_words() -> dict[str, Any]:
     locale, catalogues = str(get_locale()), current_app.config["BABEL_TRANSLATION_DIRECTORIES"]
     return {
         "now": clock.now().timestamp(),
+        "zone_cookie": cookies.full_name(cookies.TIME_ZONE),
         "locale": locale.replace("_", "-"),
         "just_now": gettext("just now"),
         "ago": {unit: _ago_words(unit, locale, catalogues) % {"n": "%s"} for unit in ("s", "min", "h", "d")},

@@ -23,7 +23,7 @@ from flask_login import current_user
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
-from . import clock, phone
+from . import clock, cookies, phone
 from .models import Look, MessageStatus, Reason, Role
 from .moments import ago, at, clock_time, day, moment, script_words, span, until
 from .vocabulary import (
@@ -43,8 +43,6 @@ from .vocabulary import (
 LANGUAGES = {"en": "English", "id": "Bahasa Indonesia", "pt_BR": "Português (Brasil)"}
 # how dates and numbers are written; English readers here expect 21 Nov and 24 hours
 LOCALES = {"en": "en_GB"}
-LANGUAGE_COOKIE = "wa_language"
-TIME_ZONE_COOKIE = "wa_time_zone"  # set by app.js
 
 
 def register(app: Flask) -> None:
@@ -79,7 +77,7 @@ class Reader:
 def locale() -> Locale:
     """The locale to answer in: account, then cookie, then what the browser prefers."""
     reader = _reader()
-    wished = (getattr(reader.account, "language", None), reader.cookies.get(LANGUAGE_COOKIE))
+    wished = (getattr(reader.account, "language", None), cookies.held(reader.cookies, cookies.LANGUAGE))
     return _chosen(wished, reader.accepted, tuple(languages()))
 
 
@@ -119,7 +117,7 @@ def languages() -> dict[str, str]:
 def time_zone() -> Any:
     """The zone to write times in: account, then what the browser said, else UTC."""
     reader = _reader()
-    cookie = unquote(reader.cookies.get(TIME_ZONE_COOKIE, ""))
+    cookie = unquote(cookies.held(reader.cookies, cookies.TIME_ZONE))
     for name in filter(None, (getattr(reader.account, "time_zone", None), cookie)):
         try:
             return pytz.timezone(name)

@@ -276,5 +276,7 @@ def test_a_stranger_may_choose_a_language_that_there_is(client):
     response = client.post(
         "/language", data={"language": "en"}, headers={"Referer": "http://localhost/login"}
     )
-    assert response.location == "/login" and "wa_language=en" in response.headers["Set-Cookie"]
+    cookie = response.headers["Set-Cookie"]
+    assert response.location == "/login" and cookie.startswith("__Host-wa_language=en;")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(cookie.split("; "))
     assert "Set-Cookie" not in client.post("/language", data={"language": "xx\r\nSet-Cookie: a=b"}).headers

@@ -59,7 +59,7 @@ def test_state_and_text_are_looked_for_together(look, connected, make_message):
 
 
 def test_a_day_is_the_readers_day(admin, connected, make_message):
-    admin.set_cookie("wa_time_zone", "Asia/Jakarta")
+    admin.set_cookie("__Host-wa_time_zone", "Asia/Jakarta")
     for hour in (16, 17, 40, 41):  # midnight in Jakarta is 17:00 UTC
         at = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hour)
         make_message(connected, body=f"at {hour}", created_at=at)

@@ -191,7 +191,7 @@ def test_a_login_counts_when_it_is_whole(waiting, secret):
 
 def test_an_app_is_set_up_and_recovery_codes_are_shown_once(operator):
     answer, secret = set_up_app(operator)
-    codes = re.findall(r"\b[a-z2-9]{4}(?:-[a-z2-9]{4}){3}\b", answer.text)
+    codes = re.findall(r"\b[a-z2-9]{5}(?:-[a-z2-9]{5}){4}\b", answer.text)
     assert answer.status_code == 201 and len(set(codes)) == 10
     assert not any(code in operator.get("/settings/second-factor").text for code in codes)
     assert vault().open(user_of().sealed_totp_secret) == secret
@@ -237,7 +237,7 @@ def test_another_factor_ends_the_other_logins_and_renews_this_one(operator):
 
 def test_a_recovery_code_lets_in_once(client, operator):
     answer, _ = set_up_app(operator)
-    code = re.search(r"\b[a-z2-9]{4}(?:-[a-z2-9]{4}){3}\b", answer.text)[0]
+    code = re.search(r"\b[a-z2-9]{5}(?:-[a-z2-9]{5}){4}\b", answer.text)[0]
     log_in(client)
     assert client.post(STEP, data={"code": f" {code.upper()} "}).status_code == 303
     client.post("/logout")
@@ -371,6 +371,7 @@ def test_an_admin_of_one_workspace_does_not_reach_an_owner(signed_in, app):
 
 HURTS = re.compile(
     r"/settings/(keys|people|gateways|workspaces|webhooks|second-factor)"
+    r"|/settings/account/logins"
     r"|/sessions/<int:id>/(logout|replacement|delete|link$|link/phone|link/panel|move)|/sessions/cleanup"
     r"|/api/v1/sessions/(qr|refresh-qr|logout|delete)|/api/v1/webhooks"
 )
@@ -396,6 +397,13 @@ def test_whatever_hurts_asks_for_the_password_after_15_minutes(app, admin):
             else:
                 assert (answer.location or "").startswith("/confirm"), (method, path, answer.status_code)
     assert asked > 20
+
+
+def test_showing_it_again_renews_the_login(operator):
+    before = token_of(operator)
+    assert operator.post("/confirm", data={"password": PASSWORD, "next": "/messages"}).location == "/messages"
+    assert logins.identify(before) is None and token_of(operator) != before
+    assert operator.get("/messages").status_code == 200
 
 
 def test_an_act_from_a_fragment_goes_to_the_question_and_is_not_done(admin, connected):

@@ -141,7 +141,7 @@ def test_buttons_drawn_once_carry_everybodys_own_token(signed_in, three):
 def test_buttons_drawn_once_follow_the_language_and_the_number(app, admin, three):
     assert "Edit session" in labels(card(home(admin), three[1]))
     change(three[1], linked_number="6281200000099", linked_at=clock.now())
-    admin.set_cookie("wa_language", "id")
+    admin.set_cookie("__Host-wa_language", "id")
     offered = labels(card(home(admin), three[1]))
     assert "Edit session" not in offered and any("+62 812-0000-0099" in one for one in offered)
 

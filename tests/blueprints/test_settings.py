@@ -61,10 +61,12 @@ def test_role_and_address_cannot_be_slipped_in(operator):
 
 def test_a_password_is_changed_with_the_old_one(operator):
     elsewhere = logins.log_in("operator@example.com", PASSWORD, address="::1", agent="")
+    with operator.session_transaction() as cookie:
+        before = cookie[logins.COOKIE_KEY]
     typed = {"password": PASSWORD, "new_password": "kopi susu di teras"}
     assert operator.post("/settings/account/password", data=typed).status_code == 303
     assert operator.get("/settings/account").status_code == 200
-    assert logins.identify(elsewhere) is None
+    assert logins.identify(elsewhere) is None and logins.identify(before) is None
 
 
 @pytest.mark.parametrize(

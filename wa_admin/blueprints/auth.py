@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, TypedDict
 
 from flask import Blueprint, make_response, redirect, render_template, request, session, url_for
 from flask_login import current_user
 
-from .. import hx, words
+from .. import cookies, hx, words
 from ..forms import refusals_shown_in
 from ..forms.account import Form, LoginForm, ProofForm, SetupForm
 from ..models import User
@@ -22,9 +21,6 @@ from .access import is_own_path, page_before, public, requires, without_second_f
 from .passkey_site import by_name, site
 
 bp = Blueprint("auth", __name__)
-
-A_YEAR = timedelta(days=365)
-KNOWS_PASSKEY = "wa_passkey"  # a cookie of browsers that logged in with one
 
 
 @bp.route("/login", methods=["GET", "POST"])
@@ -46,7 +42,7 @@ def login():
             return enter(token, going_on())
         except (WrongPassword, TooManyAttempts, TooBusy) as error:
             refusal = error
-    knows_passkey = KNOWS_PASSKEY in request.cookies
+    knows_passkey = bool(cookies.held(request.cookies, cookies.KNOWS_PASSKEY))
     return asked_again(
         "auth/login.html", form, refusal, knows_passkey=knows_passkey, site=site(), by_name=by_name()
     )
@@ -72,6 +68,7 @@ def confirm():
             logins.prove(
                 current_user._get_current_object(), form.password.data, address=where_from()["address"]
             )
+            renew_token()
             return redirect(going_on(), 303)
         except (WrongPassword, TooManyAttempts, TooBusy) as error:
             refusal = error
@@ -105,7 +102,7 @@ def setup():
 def language():
     response = redirect(page_before(), 303)
     if (chosen := request.form.get("language", "")) in words.languages():
-        response.set_cookie(words.LANGUAGE_COOKIE, chosen, max_age=A_YEAR, samesite="Lax", httponly=True)
+        cookies.keep(response, cookies.LANGUAGE, chosen)
     return response
 
 
@@ -115,6 +112,11 @@ def enter(token: str, target: str):
     session[logins.COOKIE_KEY] = token
     session.permanent = True
     return redirect(target, 303)
+
+
+def renew_token() -> None:
+    """What the cookie held until now opens nothing any more (here at once, in other processes within 5 s)."""
+    session[logins.COOKIE_KEY] = logins.renewed(current_user._get_current_object())
 
 
 def _leave() -> None:

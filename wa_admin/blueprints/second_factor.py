@@ -16,7 +16,7 @@ from flask import (
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from .. import qr
+from .. import cookies, qr
 from ..forms import refusals_shown_in
 from ..forms.second_factor import AppForm, CodeForm, PasskeyForm
 from ..passwords import TooBusy
@@ -27,7 +27,7 @@ from ..services.passkeys import BadPasskey, Question, Site
 from ..services.second_factor import WrongCode
 from ..services.throttle import TooManyAttempts
 from .access import page_before, proved, public, requires, without_second_factor
-from .auth import KNOWS_PASSKEY, asked_again, enter, going_on, held_token, where_from
+from .auth import asked_again, enter, going_on, held_token, renew_token, where_from
 from .passkey_site import by_name, site
 
 bp = Blueprint("second_factor", __name__)
@@ -86,6 +86,7 @@ def confirm_with_passkey():
     except BadPasskey as refusal:
         flash(str(refusal))
         return redirect(url_for("auth.confirm", next=going_on()), 303)
+    renew_token()
     return redirect(going_on(), 303)
 
 
@@ -227,7 +228,7 @@ def _step_page(form: CodeForm, refusal: Refusal | None, waiting: logins.Identity
 
 def _set_up(codes: list[str], sentence: str):
     """Once another factor counts: the codes, if there are new ones, under a new token."""
-    _renew_token()
+    renew_token()
     if codes:
         return _codes_page(codes)
     flash(sentence, "ok")
@@ -239,13 +240,9 @@ def _codes_page(codes: list[str]):
 
 
 def _renewed(sentence: str):
-    _renew_token()
+    renew_token()
     flash(sentence, "ok")
     return redirect(url_for(".index"), 303)
-
-
-def _renew_token() -> None:
-    session[logins.COOKIE_KEY] = logins.renewed(_me())
 
 
 def _back_to_login(over: logins.LoginOver):
@@ -255,9 +252,7 @@ def _back_to_login(over: logins.LoginOver):
 
 def _remembering(response):
     """This browser has a passkey for us: the login page offers it first."""
-    response.set_cookie(
-        KNOWS_PASSKEY, "1", max_age=31536000, samesite="Lax", httponly=True, secure=request.is_secure
-    )
+    cookies.keep(response, cookies.KNOWS_PASSKEY, "1")
     return response
 
 

@@ -17,6 +17,7 @@ from ..permissions import Permission
 from ..services import activity, api_keys, logins, roster, second_factor, users
 from ..services import spread as spreading
 from .access import proved, requires
+from .auth import renew_token
 
 bp = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -56,12 +57,14 @@ def password():
             users.set_password(
                 me.workspace_id, me.user_id, form.new_password.data, keep_login_id=me.login_id, actor=me.email
             )
+            renew_token()
             return _done(_("Your password is changed, and your other log-ins have ended."), ".account")
     return _account_page(_profile_form(sent=False), form)
 
 
 @bp.post("/account/logins/<int:id>/end")
 @requires(Permission.LOOK)
+@proved
 def end_login(id):
     logins.revoke(_me(), id)
     return _done(_("That log-in has ended."), ".account")
@@ -69,6 +72,7 @@ def end_login(id):
 
 @bp.post("/account/logins/end")
 @requires(Permission.LOOK)
+@proved
 def end_other_logins():
     logins.revoke_others(_me())
     return _done(_("Your other log-ins have ended."), ".account")
