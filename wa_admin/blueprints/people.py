@@ -15,8 +15,9 @@ from ..forms import refusals_shown_in
 from ..forms.people import ALL, SOME, AssignmentForm, InvitationForm, PersonForm, RoleForm
 from ..models import Role
 from ..permissions import Permission
-from ..services import activity, invitations, roster, second_factor, users
+from ..services import invitations, roster, second_factor, users
 from .access import proved, requires
+from .sessions import counted
 
 bp = Blueprint("people", __name__, url_prefix="/settings/people")
 
@@ -146,16 +147,18 @@ def reset_password(id):
 
 def _page(form: InvitationForm | None = None, **shown: Any):
     workspace_id = current_user.workspace_id
+    people, there = users.listed(workspace_id), roster.listed(workspace_id)
+    counted(len(there))
     return render_template(
         "settings/people.html",
-        form=form or InvitationForm(roster.listed(workspace_id), sent=False),
-        people=users.listed(workspace_id),
+        form=form or InvitationForm(there, sent=False),
+        people=people,
         assigned=users.assigned(workspace_id),
         last_seen=users.last_seen(workspace_id),
         holders=second_factor.holders(workspace_id),
         required=second_factor.is_required(workspace_id),
         invitations=invitations.listed(workspace_id),
-        who=partial(sentences.who, people=activity.people(workspace_id)),
+        who=partial(sentences.who, people={one.email: one.name for one in people}),
         **{"added": None, "shown_password": "", "invited": None, "link": ""} | shown,
     )
 
@@ -168,6 +171,7 @@ def _person_page(
 ):
     workspace_id = current_user.workspace_id
     user, there = users.find(workspace_id, id), roster.listed(workspace_id)
+    counted(len(there))
     own = list(users.assigned(workspace_id).get(user.id, {}))
     sees = ALL if user.sees_all else SOME
     return render_template(

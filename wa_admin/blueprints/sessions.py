@@ -297,6 +297,11 @@ def _first_page():
     return render_template("sessions/first.html", settings=settings())
 
 
+def counted(count: int) -> None:
+    """A page that has read all sessions need not have them counted."""
+    request.environ[COUNT] = count
+
+
 def _count() -> int:
     """How many sessions there are to see, counted once for each page."""
     if COUNT not in request.environ:

@@ -20,7 +20,6 @@ from ..models import (
     Gateway,
     LoginSession,
     Membership,
-    Message,
     User,
     WhatsAppSession,
 )
@@ -29,13 +28,6 @@ from . import logins, stats
 
 SEEN = "wa_admin.glance"  # where a request keeps what was seen
 
-_OLDEST = (
-    select(Message.created_at)
-    .where(Message.session_id == WhatsAppSession.id, stats.IS_WAITING)
-    .order_by(Message.id)
-    .limit(1)
-    .scalar_subquery()
-)
 _SESSION = [column for column in WhatsAppSession.__table__.c if not column.name.startswith("sealed_")]
 _SEALED = [
     WhatsAppSession.__table__.c[name] for name in ("sealed_qr", "sealed_pairing_code", "sealed_passkey_code")
@@ -48,7 +40,7 @@ IS_ASSIGNED = exists().where(
 )
 _EVERYTHING = Prepared(
     select(*logins.IDENTITY, *_SESSION, *_SEALED, *_GATEWAY)
-    .add_columns(DailyCount.sent, DailyCount.delivered, DailyCount.failed, _OLDEST)
+    .add_columns(DailyCount.sent, DailyCount.delivered, DailyCount.failed, stats.OLDEST_WAITING)
     .select_from(LoginSession)
     .join(User, User.id == LoginSession.user_id)
     .join(Membership, logins.IS_THEIRS)

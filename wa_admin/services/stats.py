@@ -8,14 +8,20 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, select, text
 
 from ..extensions import db
 from ..models import DailyCount, Message, MessageStatus, WhatsAppSession
 from ..models.message import ARRIVED
 
-# written out, not as parameters: SQLite takes a partial index only for the very words of its condition
-IS_WAITING = text("message.status IN ('queued', 'sending')")
+OLDEST_WAITING = (
+    select(Message.created_at)
+    # written out, not as parameters: SQLite takes a partial index only for the very words of its condition
+    .where(Message.session_id == WhatsAppSession.id, text("message.status IN ('queued', 'sending')"))
+    .order_by(Message.id)
+    .limit(1)
+    .scalar_subquery()
+)
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,12 @@ def _counting(dialect: str) -> Any:
 
 
 def today(wa_session: WhatsAppSession, now: datetime) -> Today:
-    row = db.session.get(DailyCount, (wa_session.id, now.date()))
-    waiting = select(Message.created_at).where(Message.session_id == wa_session.id, IS_WAITING)
-    oldest = db.session.scalar(waiting.order_by(Message.id).limit(1))
-    sent, delivered, failed = (row.sent, row.delivered, row.failed) if row else (0, 0, 0)
-    return summed_up(sent, delivered, failed, wa_session.waiting_count, oldest)
+    counts = (DailyCount.sent, DailyCount.delivered, DailyCount.failed)
+    counted = and_(DailyCount.session_id == WhatsAppSession.id, DailyCount.day == now.date())
+    query = select(*counts, OLDEST_WAITING).select_from(WhatsAppSession).outerjoin(DailyCount, counted)
+    row = db.session.execute(query.where(WhatsAppSession.id == wa_session.id)).one()
+    sent, delivered, failed, oldest = row
+    return summed_up(sent or 0, delivered or 0, failed or 0, wa_session.waiting_count, oldest)
 
 
 def summed_up(sent: int, delivered: int, failed: int, waiting: int, oldest: datetime | None) -> Today:

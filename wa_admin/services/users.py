@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from babel.dates import get_timezone
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, and_, delete, func, select, update
 from sqlalchemy.orm import contains_eager
 
 from .. import clock, passwords, plain, vocabulary, words
@@ -348,13 +348,17 @@ def limit(member: Membership, session_ids: Collection[int] | None) -> None:
 
 def assigned(workspace_id: int) -> dict[int, dict[int, str]]:
     """By number of each person who does not see all: the sessions they work with, by number."""
-    limited = select(Membership.user_id).filter_by(workspace_id=workspace_id, sees_all=False)
-    query = select(Assignment.user_id, WhatsAppSession.id, WhatsAppSession.name)
-    query = query.join(WhatsAppSession, WhatsAppSession.id == Assignment.session_id)
-    query = query.where(WhatsAppSession.workspace_id == workspace_id).order_by(WhatsAppSession.id)
-    sessions: dict[int, dict[int, str]] = {user_id: {} for user_id in db.session.scalars(limited)}
+    here = WhatsAppSession.workspace_id == workspace_id
+    query = (
+        select(Membership.user_id, WhatsAppSession.id, WhatsAppSession.name)
+        .outerjoin(Assignment, Assignment.user_id == Membership.user_id)
+        .outerjoin(WhatsAppSession, and_(WhatsAppSession.id == Assignment.session_id, here))
+        .where(Membership.workspace_id == workspace_id, ~Membership.sees_all)
+        .order_by(WhatsAppSession.id)
+    )
+    sessions: dict[int, dict[int, str]] = {}
     for user_id, id, name in db.session.execute(query):
-        sessions.setdefault(user_id, {})[id] = name
+        sessions.setdefault(user_id, {}).update({id: name} if id else {})
     return sessions
 
 
