@@ -119,6 +119,8 @@ def test_the_cookie_is_locked_to_this_host(client):
     cookie = client.get("/login").headers["Set-Cookie"]
     assert cookie.startswith("__Host-wa=")
     assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    signature = cookie.partition(";")[0].rpartition(".")[2]
+    assert len(signature) == 43  # base64 of the 32 bytes of HMAC-SHA-256
 
 
 def test_plain_http_on_a_network_gets_a_cookie_that_works(make_app):
