@@ -2,9 +2,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from settings_of_tests import environment
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import OperationalError
 
-from wa_admin import schema
+from wa_admin import create_app, schema
 from wa_admin.extensions import db
 from wa_admin.models.chat import SEARCH
 from wa_admin.models.types import PartialIndex
@@ -43,6 +45,15 @@ def test_a_start_knows_the_newest_revision_without_alembic(app):
     newest = ScriptDirectory(app.config["MIGRATIONS"]).get_current_head()
     assert schema.newest() == schema.here() == newest
     assert schema.is_current()
+
+
+@pytest.mark.sqlite
+def test_a_database_that_does_not_answer_is_not_taken_for_an_empty_one(tmp_path):
+    nowhere = "postgresql+psycopg://nobody@127.0.0.1:9/nothing"
+    with create_app(environment(tmp_path, WA_DATABASE_URL=nowhere)).app_context():
+        with pytest.raises(OperationalError, match="refused"):
+            schema.here()
+        db.engine.dispose()
 
 
 @pytest.mark.sqlite

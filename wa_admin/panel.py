@@ -53,13 +53,18 @@ def main() -> None:
 
 
 def _loaded() -> Flask:
+    from sqlalchemy.exc import DBAPIError
+
     from . import schema
     from .app import create_app
 
     app = create_app()
     with app.app_context():
-        if not schema.is_current():
-            _log.error("the database is of another version: run `wa-admin db upgrade`")
+        try:
+            if not schema.is_current():
+                _log.error("the database is of another version: run `wa-admin db upgrade`")
+        except DBAPIError as error:
+            _log.error("the database cannot be used: %s", " ".join(str(error.orig).split()))
     return app
 
 

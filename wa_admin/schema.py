@@ -11,18 +11,24 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from .extensions import db
 
+UNDEFINED_TABLE = "42P01"  # of PostgreSQL
+
 
 def is_current() -> bool:
     return here() == newest()
 
 
 def here() -> str | None:
-    """The revision of the database; None for one without tables."""
+    """The revision of the database; None for one without tables. Raises DBAPIError when it does not answer."""
     try:
         with db.engine.connect() as connection:
             found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return found
-    except (OperationalError, ProgrammingError):
+    except (OperationalError, ProgrammingError) as error:
+        if getattr(error.orig, "sqlstate", None) != UNDEFINED_TABLE and "no such table" not in str(
+            error.orig
+        ):
+            raise
         return None
 
 

@@ -189,7 +189,7 @@ def _words_of(code: str) -> str:
 
 
 def _trouble_with(error: Any) -> str:
-    text = str(error.orig)
+    text = " ".join(str(error.orig).split())
     if "no such table" in text or "does not exist" in text or "no such column" in text:
         return "The database is not up to date: run `wa-admin db upgrade` (`wa-admin up` does it too)."
     if "locked" in text:
