@@ -1,7 +1,7 @@
 import pytest
+from signed import address, bearing
 
 from wa_admin import log
-from wa_admin.services import gateways
 
 
 @pytest.fixture
@@ -11,12 +11,6 @@ def requests(app):
     app.before_request_funcs.setdefault(None, []).append(lambda: seen.append(1))
     yield seen
     app.before_request_funcs[None].pop()
-
-
-@pytest.fixture
-def hook(app):
-    """The path that the gateway was told."""
-    return "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
 
 
 @pytest.mark.parametrize(
@@ -29,13 +23,14 @@ def test_a_wrong_secret_does_not_get_as_far_as_flask(client, requests, path):
 
 
 @pytest.mark.parametrize("event", ["", "/connection-update"])
-def test_the_right_one_does(client, requests, hook, event):
-    assert client.post(hook + event, json={"event": "x", "instance": "y", "data": {}}).status_code == 200
+def test_the_right_one_does(client, requests, event):
+    said = {"event": "x", "instance": "y", "data": {}}
+    assert client.post(address() + event, json=said, headers=bearing("y")).status_code == 200
     assert len(requests) == 1
 
 
-def test_the_secret_of_one_gateway_opens_no_other(client, hook):
-    assert client.post(hook.replace("/hooks/1/", "/hooks/2/"), json={}).status_code == 404
+def test_the_secret_of_one_gateway_opens_no_other(client):
+    assert client.post(address().replace("/hooks/1/", "/hooks/2/"), json={}).status_code == 404
 
 
 def test_a_knock_is_in_the_log_without_its_secret(client, caplog):

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 from people import PASSWORD
+from signed import address, bearing
 
 from wa_admin import log
-from wa_admin.services import api_keys, deliveries, gateways
+from wa_admin.services import api_keys, deliveries
 
 # recognisable wherever they turn up
 CUSTOMER, OWN, TEXT, HEARD = (
@@ -37,9 +38,9 @@ def written(request, monkeypatch):
 
 
 def hook(client, event, data):
-    path = "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
+    path = address()
     body = {"event": event, "instance": "support_line", "data": data, "date_time": "2026-11-21T02:06:17.499Z"}
-    return client.post(path, json=body), path
+    return client.post(path, json=body, headers=bearing()), path
 
 
 def message(text):

@@ -90,7 +90,8 @@ def test_what_the_gateway_says_is_taken_once(kind, gateway, post, connected):
     assert db.session.query(Event).filter_by(kind="status").count() == (kind != "gowa")
 
 
-@pytest.mark.parametrize("kind", [*PROOFS, "webhook"])  # else the secret in the URL is all there is
+@pytest.mark.figure("webhooks without a proof, or with a wrong one, refused")
+@pytest.mark.parametrize("kind", [*PROOFS, "webhook"])
 @pytest.mark.parametrize("forged", NO_PROOFS)
 def test_without_its_proof_a_webhook_changes_nothing(kind, post, forged, untouched):
     headers = {PROOFS[kind]: forged} if kind in PROOFS and forged else {}
@@ -98,7 +99,7 @@ def test_without_its_proof_a_webhook_changes_nothing(kind, post, forged, untouch
     untouched()
 
 
-@pytest.mark.parametrize("kind", ["gowa", "waha"])
+@pytest.mark.parametrize("kind", ["bundled", "evolution", "gowa", "waha"])
 def test_a_proof_of_another_body_is_none(kind, gateway, post, untouched):
     body = json.dumps(BODIES[kind]).encode()
     assert post(body.replace(NAME.encode(), b"other_line"), **proof(gateway, body)).status_code == 401
@@ -107,7 +108,9 @@ def test_a_proof_of_another_body_is_none(kind, gateway, post, untouched):
 
 @pytest.mark.parametrize("body", NO_BODIES, ids=range(len(NO_BODIES)))
 def test_what_cannot_be_read_is_refused_at_once(kind, gateway, post, body, untouched):
-    assert post(body, **proof(gateway, body)).status_code == (401 if kind == "webhook" else 400)
+    # a token is that of a session, and these name none
+    refused = 401 if kind in ("bundled", "evolution", "webhook") else 400
+    assert post(body, **proof(gateway, body)).status_code == refused
     untouched()
 
 

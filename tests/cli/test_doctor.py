@@ -2,6 +2,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from signed import bearing
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
@@ -41,14 +42,20 @@ def test_a_missing_webhook_is_found(stub, run, connected):
 
 def test_what_is_installed_as_it_should_be_is_ok(stub, run, connected):
     url = gateways.hook_url(gateways.of_workspace())
-    stub.webhook = {"enabled": True, "url": url, "events": [], "webhookByEvents": False}
-    level, _, _ = levels(run)
+    stub.webhook = {"enabled": True, "url": url, "headers": bearing(), "events": []}
+    level, found, _ = levels(run)
     assert (level["Webhook"], level["Support line"]) == ("ok", "ok")
+    assert "bears a token" in str(found)
+
+
+def test_a_webhook_without_its_token_is_found(stub, run, connected):
+    stub.webhook = {"enabled": True, "url": gateways.hook_url(gateways.of_workspace()), "events": []}
+    assert levels(run)[0]["Webhook"] == "bad"
 
 
 def test_a_webhook_that_lacks_events_is_found(stub, run, connected):
     url = gateways.hook_url(gateways.of_workspace())
-    stub.webhook = {"enabled": True, "url": url, "events": ["QRCODE_UPDATED"], "webhookByEvents": False}
+    stub.webhook = {"enabled": True, "url": url, "headers": bearing(), "events": ["QRCODE_UPDATED"]}
     assert levels(run)[0]["Webhook"] == "bad"
 
 

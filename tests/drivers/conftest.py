@@ -74,7 +74,8 @@ def make_driver(pauses: list[float]) -> Iterator[Callable[..., Driver]]:
     def make(kind: str, gateway: Callable[[httpx.Request], httpx.Response], **more: Any) -> Driver:
         transport = httpx.MockTransport(gateway)
         more = {"pause": pauses.append, **more}
-        made.append(DRIVERS[kind](Access("http://gateway.test", KEY), transport=transport, **more))
+        access = Access("http://gateway.test", KEY, sign_keys=("sign-key",))
+        made.append(DRIVERS[kind](access, transport=transport, **more))
         return made[-1]
 
     yield make

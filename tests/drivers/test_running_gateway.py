@@ -44,7 +44,7 @@ def gateway(tmp_path_factory) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 def driver(gateway):
-    driver = make("bundled", Access(gateway.url, gateway.key))
+    driver = make("bundled", Access(gateway.url, gateway.key, sign_keys=("sign-key",)))
     yield driver
     driver.close()
 

@@ -86,6 +86,12 @@ def changed(draw, kind):
     return said
 
 
+def names_no_session(said):
+    """As the tokens of Evolution and the bundled gateway ask for it."""
+    named = said if isinstance(said, dict) else {}
+    return not all(isinstance(named.get(name), str) and named[name] for name in ("event", "instance"))
+
+
 @pytest.fixture(params=KINDS)
 def gateway(request, app, stub, connected):
     """The one gateway there is, as if it were of this kind."""
@@ -115,7 +121,7 @@ def test_what_a_gateway_posts_breaks_nothing(gateway, post):
     def act(said):
         body, before = as_body(said), footprint()
         status = post(body, **proof(gateway, body)).status_code
-        assert status in (200, 400), said
+        assert status in (200, 400) or (status == 401 and names_no_session(said)), said
         assert status == 200 or footprint() == before, said
         unread = db.session.query(HookCall).filter(HookCall.sealed_body.is_not(None)).all()
         assert [(one.error_code, one.tries) for one in unread] == [], said

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from locked_database import locked
 from running_gateway import wait_until
+from signed import address, bearing
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
@@ -30,8 +31,10 @@ with create_app().app_context():
 
 
 @pytest.fixture
-def hook(app):
-    return "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
+def report(app, panel):
+    """What the gateway posts to the panel that runs just now."""
+    path, headers = address(), bearing()
+    return lambda said: panel.client.post(path, json=said, headers=headers)
 
 
 def event(name, number, data):
@@ -71,7 +74,7 @@ def read_left_over(data_dir, **environ):
     return subprocess.run(command, env=os.environ | ours, timeout=60, stderr=subprocess.DEVNULL).returncode
 
 
-def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, hook):
+def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, report):
     accepted, stop = [], threading.Event()
 
     def keep_posting(first):
@@ -79,7 +82,7 @@ def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, h
             if stop.is_set():
                 return
             try:
-                if panel.client.post(hook, json=receipt(number)).status_code == 200:
+                if report(receipt(number)).status_code == 200:
                     accepted.append(f"3EB{number}")
             except httpx.TransportError:
                 time.sleep(0.02)
@@ -104,29 +107,29 @@ def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, h
 
 
 @pytest.mark.parametrize(("point", "answers"), [("after_hook_kept", 0), ("before_hook_read", 1)])
-def test_one_that_was_under_way_at_a_kill_is_read_once(panel, hook, point, answers):
+def test_one_that_was_under_way_at_a_kill_is_read_once(panel, report, point, answers):
     panel.kill()
     panel.environ["WA_ADMIN_CRASH_AT"] = point
     panel.start()
     answered = []
     with suppress(httpx.TransportError):  # without an answer it sends it again
-        answered.append(panel.client.post(hook, json=receipt(1)).status_code)
+        answered.append(report(receipt(1)).status_code)
     assert len(answered) == answers
     assert panel.process.wait(10) == 137
     del panel.environ["WA_ADMIN_CRASH_AT"]
     panel.start()
     leases_run_out()
-    assert panel.client.post(hook, json=receipt(1)).status_code == 200
+    assert report(receipt(1)).status_code == 200
     wait_until(lambda: seen() == ["3EB1"])
     assert unread() == []
 
 
-def test_every_event_five_times_at_once_has_one_effect(panel, hook, connected):
+def test_every_event_five_times_at_once_has_one_effect(panel, report, connected):
     subscriptions.add(1, "orders-app", "https://app.example.com/", [tidings.RECEIVED], actor="cli")
     events = [make(number) for number in range(15) for make in (receipt, message)] * 5
     random.shuffle(events)
     with ThreadPoolExecutor(10) as gateway:
-        answers = list(gateway.map(lambda said: panel.client.post(hook, json=said).status_code, events))
+        answers = list(gateway.map(lambda said: report(said).status_code, events))
     assert set(answers) == {200}
     wait_until(lambda: not unread())
     assert seen() == sorted(f"3EB{number}" for number in range(15))
@@ -151,19 +154,19 @@ def test_one_that_ends_every_process_is_put_aside_and_the_next_is_read(data_dir,
 
 
 @pytest.mark.sqlite
-def test_a_database_locked_for_a_while_is_a_wait(panel, hook):
+def test_a_database_locked_for_a_while_is_a_wait(panel, report):
     with locked(panel.data_dir, 3), ThreadPoolExecutor(8) as gateway:
-        answers = list(gateway.map(lambda number: panel.client.post(hook, json=receipt(number)), range(8)))
+        answers = list(gateway.map(lambda number: report(receipt(number)), range(8)))
     assert {answer.status_code for answer in answers} == {200}
     wait_until(lambda: len(seen()) == 8)
 
 
 @pytest.mark.sqlite
-def test_a_database_locked_for_long_has_the_gateway_come_again(panel, hook):
+def test_a_database_locked_for_long_has_the_gateway_come_again(panel, report):
     with locked(panel.data_dir, 8):
-        answer = panel.client.post(hook, json=receipt(1))
+        answer = report(receipt(1))
         page = panel.client.get("/login")
     assert (answer.status_code, page.status_code) == (503, 200)
     assert int(answer.headers["Retry-After"]) > 0
     assert "Traceback" not in answer.text
-    assert panel.client.post(hook, json=receipt(1)).status_code == 200
+    assert report(receipt(1)).status_code == 200

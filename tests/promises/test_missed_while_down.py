@@ -7,6 +7,7 @@ import time
 import pytest
 from running_gateway import RunningGateway, wait_until
 from running_panel import RunningPanel
+from signed import address, bearing
 
 from wa_admin.extensions import db
 from wa_admin.models import Reason, Receipt, Status
@@ -57,8 +58,8 @@ def look(wa_session):
 
 
 def report_to(panel, gateway):
-    url = gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
-    webhook = {"enabled": True, "url": f"http://127.0.0.1:{panel.port}/hooks/{url}", "events": []}
+    url = f"http://127.0.0.1:{panel.port}{address()}"
+    webhook = {"enabled": True, "url": url, "headers": bearing(), "events": []}
     assert gateway.post("webhook/set", json={"webhook": webhook}).status_code == 201
 
 

@@ -4,12 +4,13 @@ by itself once that is mended."""
 import resource
 
 import pytest
+from signed import address, bearing
 from sqlalchemy import event
 
 from wa_admin import storage
 from wa_admin.extensions import db
 from wa_admin.models import HookCall, Message
-from wa_admin.services import api_keys, gateways
+from wa_admin.services import api_keys
 
 MESSAGE = {"recipient": "081299998888", "message": "Halo! " * 200}
 RECEIPT = {
@@ -24,8 +25,10 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-def hook(app):
-    return "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
+def report(admin):
+    """What the gateway posts."""
+    path, headers = address(), bearing()
+    return lambda said: admin.post(path, json=said, headers=headers)
 
 
 @pytest.fixture
@@ -68,10 +71,10 @@ def only(app, forget):
 
 
 @pytest.mark.parametrize("pragma", SQLITE_SAYS)
-def test_nothing_is_accepted_and_everybody_is_told_why(only, admin, send, hook, connected, pragma):
+def test_nothing_is_accepted_and_everybody_is_told_why(only, admin, send, report, connected, pragma):
     only(pragma)
     answers = [send() for _ in range(UNTIL_FULL)]
-    hooks = [admin.post(hook, json=RECEIPT | {"event": "x" * 9000}) for _ in range(UNTIL_FULL)]
+    hooks = [report(RECEIPT | {"event": "x" * 9000}) for _ in range(UNTIL_FULL)]
     said = admin.get("/readyz").json["problems"]
     only.heal()
     refused = [answer for answer in answers if answer.status_code != 202]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
-from signed import proof
+from signed import address, bearing, proof
 from sqlalchemy.exc import SQLAlchemyError
 from waiting import wait_until
 
@@ -52,11 +52,6 @@ def poison(connected):
     keep(state("close", at="2026-11-21T02:06:18.000Z", statusReason=401))
 
 
-@pytest.fixture
-def hook(app):
-    return "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
-
-
 def test_what_is_kept_is_sealed_and_what_is_read_is_dropped(connected):
     keep(state("close", statusReason=401))
     (kept,) = rows()
@@ -67,8 +62,8 @@ def test_what_is_kept_is_sealed_and_what_is_read_is_dropped(connected):
     assert (connected.status, connected.reason) == (Status.DISCONNECTED, Reason.LOGGED_OUT)
 
 
-def test_it_is_answered_and_then_read(connected, client, hook):
-    answer = client.post(hook, json=state("close", statusReason=401))
+def test_it_is_answered_and_then_read(connected, client):
+    answer = client.post(address(), json=state("close", statusReason=401), headers=bearing())
     assert (answer.status_code, answer.text) == (200, "ok\n")
     assert len(rows()) == 1
     db.session.refresh(connected)

@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+from signed import bearing
 
 from wa_admin import clock
 from wa_admin.drivers.contract import Unreachable
@@ -51,9 +52,16 @@ def test_a_changed_webhook_is_put_right(stub, connected):
     assert stub.webhook["url"] == gateways.hook_url(gateways.of_workspace())
 
 
+def test_a_webhook_without_its_token_is_put_right(stub, connected):
+    url = gateways.hook_url(gateways.of_workspace())
+    stub.webhook = {"url": url, "headers": bearing("another"), "enabled": True, "events": []}
+    watch.reconcile()
+    assert stub.webhook["headers"] == bearing()
+
+
 def test_a_webhook_that_lacks_events_is_put_right(stub, connected):
     url = gateways.hook_url(gateways.of_workspace())
-    stub.webhook = {"url": url, "enabled": True, "events": ["QRCODE_UPDATED"]}
+    stub.webhook = {"url": url, "headers": bearing(), "enabled": True, "events": ["QRCODE_UPDATED"]}
     watch.reconcile()
     assert "MESSAGES_UPDATE" in stub.webhook["events"]
 

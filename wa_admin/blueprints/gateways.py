@@ -179,6 +179,7 @@ def _page(id: int, **more):
         gateway=gateway,
         known=gateway_settings.known(gateway),
         count=gateway_settings.session_count(id),
+        proof=gateway_hooks.proof(gateway),
         **{"findings": None, "reports": None, "address": "", **more},
     )
 

@@ -29,8 +29,8 @@ def receive(gateway_id, secret, event=None):
         return "", 404  # without the page for people: whoever guesses costs us little
     request.max_content_length = MAX_BODY_BYTES
     body, now = request.get_data(), clock.now()
-    if not gateways.driver(gateway).is_genuine(dict(request.headers), body):
-        _log.warning("a webhook of gateway %s is not signed as it should be", gateway.id)
+    if not gateways.is_genuine(gateway, secret, dict(request.headers), body):
+        _log.warning("a webhook of gateway %s does not prove that it is", gateway.id)
         abort(401)
     try:
         inbox.keep(gateway, body, now)

@@ -208,7 +208,7 @@ def _session(known: Gateway, wa_session: WhatsAppSession) -> Iterator[Finding]:
             "bad", "Webhook", sentence, "The scheduler mends it within a minute: start `wa-admin up`."
         )
     else:
-        yield Finding("ok", "Webhook", "installed")
+        yield Finding("ok", "Webhook", f"installed. {gateway_hooks.proof(known)}")
 
 
 def _rest() -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class Bundled(Evolution):
     files_in_advance = True
     codes = 6  # whatsmeow qrchan.go
     settling_seconds = 0.0
+    hook_retries_seconds = 60.0  # its attempts go by the webhook of now, but one may be under way
     has_true_clock = True
     keeps_receipts = False  # but what it could not tell
 

@@ -145,8 +145,9 @@ class Access:
     """How to reach one gateway, and what proves that a webhook is its own.
 
     `extra_header` is sent with every call, for a proxy in front; `ca_pem` is the CA of a private
-    certificate; `sign_keys`, the newest first, are what it signs webhooks with, where it can; `urls` by
-    action and `token_of` an instance are for a gateway that is nothing but a few URLs.
+    certificate; `sign_keys`, the newest first, are what its webhooks are signed with, or their tokens made
+    from, where it can; `urls` by action and `token_of` an instance are for a gateway that is nothing but a
+    few URLs.
     """
 
     base_url: str
@@ -329,6 +330,11 @@ class Driver(ABC):
     kind: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
     hook_events: ClassVar[frozenset[str]] = frozenset()  # what `Webhook.events` must hold
+    # what `is_genuine` goes by: a "signature" of the body, the "token" of its session, both by our own keys,
+    # or the gateway's "key"; "" where it sends no webhooks
+    hook_proof: ClassVar[str]
+    # so long it may still knock as it was told before, with what it could not deliver then
+    hook_retries_seconds: ClassVar[float] = 0.0
     # while a phone is being linked: whether codes and states come as events, or have to be asked for
     tells_codes: ClassVar[bool] = True
     # QR codes in a set, 1 where no second one follows by itself; None where the gateway's owner decides it
@@ -450,9 +456,9 @@ class Driver(ABC):
         """What WhatsApp has said of a message of ours; where the gateway keeps it (`keeps_receipts`)."""
         raise Unsupported("this gateway keeps no receipts")
 
+    @abstractmethod
     def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether the gateway itself sent this webhook, by the signature or the key that it offers."""
-        return True
+        """Whether the gateway itself sent this webhook, by its `hook_proof`."""
 
     @abstractmethod
     def identity(self, body: bytes) -> bytes:

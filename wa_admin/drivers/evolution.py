@@ -39,7 +39,8 @@ from .contract import (
 from .evolution_events import PERSON, number_of, state_of
 from .evolution_refusals import NameTaken, refusal
 from .http import Http
-from .shapes import need_array, need_object, text_of
+from .shapes import need_array, need_object, object_of, text_of
+from .signatures import bears_token, header, token_of
 
 CODE_LIFE_SECONDS = 45
 
@@ -65,6 +66,9 @@ class Evolution(Driver):
             "SEND_MESSAGE",
         }
     )
+    hook_proof = "token"
+    # ten attempts of up to 30 s each, up to 300 s and 20 % between two (webhook.controller.ts of 2.3.6)
+    hook_retries_seconds = 1800.0
     # the deadlines of its calls
     read_seconds: ClassVar[float] = 10.0
     connect_seconds: ClassVar[float] = 15.0  # 2 s by themselves, up to 10 s with a pairing code
@@ -87,6 +91,7 @@ class Evolution(Driver):
         now: Callable[[], datetime] = clock.now,
     ) -> None:
         self._http = Http(access, ("apikey", access.key), refusal=refusal, transport=transport)
+        self._sign_keys = access.sign_keys
         self._pause = pause
         self._now = now
         self._version = ""
@@ -176,15 +181,20 @@ class Evolution(Driver):
         ]
 
     def webhook(self, instance: str) -> Webhook | None:
-        said = self._call("GET", path_to("webhook/find", instance), seconds=self.read_seconds)
-        if said is None:
+        """Not enabled when it bears no token, or one by another key than our newest."""
+        hook = self._found_webhook(instance)
+        if hook is None:
             return None
-        hook = need_object(said)
         events = frozenset(filter(lambda event: isinstance(event, str), need_array(hook.get("events") or [])))
-        return Webhook(text_of(hook, "url") or "", hook.get("enabled") is True, events)
+        is_enabled = hook.get("enabled") is True and self._bears_our_token(instance, hook)
+        return Webhook(text_of(hook, "url") or "", is_enabled, events)
 
     def set_webhook(self, instance: str, url: str) -> None:
-        self._set_webhook(instance, enabled=True, events=sorted(self.hook_events), **_hook(url))
+        """Raises Rejected without a key to make a token from, and where it keeps no headers."""
+        wanted = self._wanted_webhook(instance, url)
+        stored = need_object(self._set_webhook(instance, enabled=True, **wanted))
+        if not self._bears_our_token(instance, stored):
+            raise Rejected("before Evolution 2.1.1 webhooks have no headers, and so bear no token")
 
     def send_text(self, instance: str, to: str, text: str, reference: str) -> str:
         body = {"number": to, "text": text, "linkPreview": False}
@@ -249,6 +259,13 @@ class Evolution(Driver):
         seen = evolution_events.receipts(instance, rows)
         return [one for one in seen if one.provider_id == provider_id]
 
+    def is_genuine(self, headers: Mapping[str, str], body: bytes) -> bool:
+        try:
+            instance = evolution_events.instance_of(body)
+        except BadAnswer:
+            return False
+        return bears_token(instance, header(headers, "Authorization"), self._sign_keys)
+
     def identity(self, body: bytes) -> bytes:
         return evolution_events.identity(body)
 
@@ -307,9 +324,9 @@ class Evolution(Driver):
 
     def _make_anew(self, instance: str, **more: Any) -> dict[str, Any]:
         """With the webhook that it had."""
-        hook = self.webhook(instance)
-        if hook and hook.is_enabled:
-            more["webhook"] = {**_hook(hook.url), "events": sorted(self.hook_events)}
+        hook = self._found_webhook(instance)
+        if hook and hook.get("enabled") is True:
+            more["webhook"] = self._wanted_webhook(instance, text_of(hook, "url") or "")
         self.delete(instance)
         return self._create(instance, **more)
 
@@ -324,9 +341,9 @@ class Evolution(Driver):
 
     def _silence(self, instance: str) -> None:
         """A webhook that fails would hold up the removal, for twenty minutes and more."""
-        hook = self.webhook(instance)
-        if hook and hook.is_enabled:
-            self._set_webhook(instance, enabled=False, url=hook.url)
+        hook = self._found_webhook(instance)
+        if hook and hook.get("enabled") is True:
+            self._set_webhook(instance, enabled=False, url=text_of(hook, "url"))
 
     def _is_gone(self, instance: str) -> bool:
         try:
@@ -341,10 +358,27 @@ class Evolution(Driver):
                 self._pause(seconds)
             yield
 
-    def _set_webhook(self, instance: str, **hook: Any) -> None:
-        self._call(
-            "POST", path_to("webhook/set", instance), body={"webhook": hook}, seconds=self.read_seconds
-        )
+    def _found_webhook(self, instance: str) -> dict[str, Any] | None:
+        said = self._call("GET", path_to("webhook/find", instance), seconds=self.read_seconds)
+        return None if said is None else need_object(said)
+
+    def _set_webhook(self, instance: str, **hook: Any) -> Any:
+        path = path_to("webhook/set", instance)
+        return self._call("POST", path, body={"webhook": hook}, seconds=self.read_seconds)
+
+    def _wanted_webhook(self, instance: str, url: str) -> dict[str, Any]:
+        """Headers of somebody else are gone with that; media would make events larger than we take."""
+        if not self._sign_keys:
+            raise Rejected("there is no key of our own to make the token of its webhooks from")
+        headers = {"Authorization": token_of(instance, self._sign_keys[0])}
+        events = sorted(self.hook_events)
+        return {"url": url, "headers": headers, "byEvents": False, "base64": False, "events": events}
+
+    def _bears_our_token(self, instance: str, hook: dict[str, Any]) -> bool:
+        """With a `jwt_key` Evolution would put a token of its own in place of ours."""
+        headers = object_of(hook.get("headers"))
+        ours = [token_of(instance, key) for key in self._sign_keys[:1]]
+        return header(headers, "Authorization") in ours and "jwt_key" not in headers
 
     def _send(self, route: str, instance: str, body: Any, reference: str, seconds: float) -> str:
         headers = self._naming(reference)
@@ -387,8 +421,3 @@ class Evolution(Driver):
 def path_to(route: str, instance: str) -> str:
     """A name is any text, so it is one encoded segment; httpx would take `..` for a step up."""
     return f"/{route}/{quote(instance, safe='').replace('.', '%2E')}"
-
-
-def _hook(url: str) -> dict[str, Any]:
-    """Empty headers clear what somebody else may have set; media would make events larger than we take."""
-    return {"url": url, "headers": {}, "byEvents": False, "base64": False}

@@ -102,6 +102,11 @@ def read(body: bytes, read_code: ReadCode, *, believe_clock: bool) -> list[Seen]
     return list(reader(envelope)) if reader else []
 
 
+def instance_of(body: bytes) -> str:
+    """Whom a webhook is about. Raises BadAnswer."""
+    return text_of(_parsed(body), "instance") or ""
+
+
 def identity(body: bytes) -> bytes:
     """A webhook that is tried again is the same to the byte, its time included. Raises BadAnswer."""
     return body if text_of(_parsed(body), "date_time") else b""

@@ -53,6 +53,8 @@ class Gowa(Driver):
     kind = "gowa"
     capabilities = frozenset(CAPABILITIES) - {"ids_in_advance", "download"}
     hook_events = frozenset({"message", "message.ack"})
+    hook_proof = "signature"
+    hook_retries_seconds = 120.0  # five attempts of up to 10 s, 1 to 8 s between them (webhook.go)
     tells_codes = False
     codes = 1
     # `secret` is what it signs with unless told otherwise; the rest are examples of its documentation

@@ -57,6 +57,7 @@ class WaGateway(Driver):
 
     kind = "wa_gateway"
     capabilities = frozenset({"qr", "delete", "list", "check_number", "download"})
+    hook_proof = "key"
     tells_codes = False
     codes = 1
     weak_keys = frozenset({"", "secret"})  # its default, which lets everybody in, and that of its README

@@ -67,6 +67,8 @@ class Waha(Driver):
     kind = "waha"
     capabilities = frozenset(CAPABILITIES)
     hook_events = frozenset({"session.status", "message", "message.ack", "message.ack.group"})
+    hook_proof = "signature"
+    hook_retries_seconds = 2400.0  # as `waha_hooks.entry` asks of it: 2 s doubled ten times, and some jitter
     tells_codes = False
     codes = CODES
     reopens_within_seconds = 60.0  # NOWEB drops and reopens its link every half hour: WAHA #756, #2073

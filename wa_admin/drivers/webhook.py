@@ -46,6 +46,7 @@ class FourUrls(Driver):
 
     kind = "webhook"
     capabilities = frozenset({"qr"})
+    hook_proof = ""
     tells_codes = False
     codes = 1
     # the deadlines of its calls

@@ -65,6 +65,7 @@ class Wwebjs(Driver):
     capabilities = frozenset(
         {"qr", "pairing_code", "restart", "delete", "list", "send_media", "check_number", "look_up_sent"}
     )
+    hook_proof = "key"
     tells_codes = False  # its webhook is set in its own environment, if at all
     weak_keys = frozenset({"", "SET_YOUR_API_KEY_HERE"})  # without a key it is open; its .env.example
     read_seconds: ClassVar[float] = 15.0  # a status takes up to 10 s

@@ -22,6 +22,8 @@ class Gateway(Base):
     sealed_hook_secret: Mapped[str] = mapped_column(Text)
     # still taken while gateways that know only the old one are told the new one
     sealed_old_hook_secret: Mapped[str | None] = mapped_column(Text)
+    # since when every session is told; what was under way to the old address comes for a while yet
+    hooks_settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sealed_header: Mapped[str | None] = mapped_column(Text)  # "Name: value", for a proxy in front
     sealed_urls: Mapped[str | None] = mapped_column(Text)  # JSON, by action: the kind `webhook`
     ca_pem: Mapped[str | None] = mapped_column(Text)  # the CA of its private certificate

@@ -52,13 +52,14 @@ class Visit:
     hook_url: str
     lost: GatewayError | None = None
     is_there: bool | None = None  # in spite of a session that was silent
-    hooks_left: int = 0  # webhooks that are not known to be in order
+    hooks_left: int = -1  # webhooks that are not known to be in order; -1 until they are counted
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def has_all_hooks(self) -> bool:
         """Whether every session reports to where it should now, while the gateway's secret changes."""
         is_changing = self.gateway.sealed_old_hook_secret is not None
-        return is_changing and not self.hooks_left and "set_webhook" in self.driver.offers()
+        is_known = self.gateway.hooks_settled_at is not None or self.hooks_left == 0
+        return is_changing and is_known and "set_webhook" in self.driver.offers()
 
     def is_lost(self) -> bool:
         """After a session did not answer: asks the gateway itself, once."""
@@ -103,7 +104,7 @@ class Answer:
 def look(found: Iterable[Gateway]) -> None:
     """Ask these gateways for the live state of their sessions, and mend lost webhooks."""
     with ThreadPoolExecutor(AT_ONCE, "checkup") as threads:
-        visits = [Visit(one, gateways.driver(one), gateways.hook_url(one)) for one in found]
+        visits = [_visit(one) for one in found]
         questions: list[Question] = []
         for visit, told in zip(visits, threads.map(_greet, visits), strict=True):
             questions += _questions(visit, told) if told else []
@@ -116,7 +117,12 @@ def look(found: Iterable[Gateway]) -> None:
         if visit.lost is not None:
             gateways.failed(visit.gateway.id, visit.lost, clock.now())
         elif visit.has_all_hooks():
-            gateway_hooks.forget_old_secret(visit.gateway.id)
+            gateway_hooks.settle(visit.gateway.id, visit.driver, clock.now())
+
+
+def _visit(gateway: Gateway) -> Visit:
+    gateway_hooks.give_tokens(gateway)
+    return Visit(gateway, gateways.driver(gateway), gateways.hook_url(gateway))
 
 
 def _greet(visit: Visit) -> Greeting | None:
@@ -200,11 +206,12 @@ def _is_fresh(wa_session: WhatsAppSession, now: datetime) -> bool:
 
 
 def _whose_hooks(visit: Visit, sessions: list[WhatsAppSession], now: datetime) -> set[int]:
-    """The sessions whose webhook is looked at: all while a secret changes, else some that were silent."""
+    """The sessions whose webhook is looked at: all until they are told a new secret, else some that were
+    silent."""
     if "set_webhook" not in visit.driver.offers():
         return set()
     active = [one for one in sessions if one.is_active]
-    if visit.gateway.sealed_old_hook_secret:
+    if visit.gateway.sealed_old_hook_secret and visit.gateway.hooks_settled_at is None:
         return {one.id for one in active}
     silent = [one.id for one in active if not _is_fresh(one, now)]
     return set(random.sample(silent, min(len(silent), HOOKS_AT_ONCE)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -75,7 +75,7 @@ class NoGateway(Refusal):
     status = 503
 
     def __init__(self) -> None:
-        super().__init__(_l("No gateway is set up yet. Start wa-admin with `flask up`, which does it."))
+        super().__init__(_l("No gateway is set up yet. Start wa-admin with `wa-admin up`, which does it."))
 
 
 class UnknownGateway(Refusal):
@@ -110,7 +110,7 @@ def ensure() -> Gateway:
 
 def new(**columns: Any) -> Gateway:
     """A row to be added, with a secret of its own for webhooks."""
-    return Gateway(sealed_hook_secret=vault().seal(new_token()), created_at=clock.now(), **columns)
+    return Gateway(sealed_hook_secret=vault().seal(new_hook_secret()), created_at=clock.now(), **columns)
 
 
 def of_workspace() -> Gateway:
@@ -202,18 +202,29 @@ def _token(engine: Engine, opener: Vault, gateway_id: int, instance: str) -> str
 
 
 # --- webhooks ------------------------------------------------------------------------------------
+# The secret of a gateway is what stands in its URL and, after a dot, what proofs are made from, so that who
+# reads the URL can prove nothing. Until 0.2.0 it was one part, and the URL proved the webhooks of some kinds.
+
+
+def new_hook_secret() -> str:
+    return f"{new_token()}.{new_token()}"
 
 
 def hook_url(gateway: Gateway) -> str:
     """Where this gateway reports to. Holds a secret: never in a log or a page."""
     wanted, secret = settings(), vault().open(gateway.sealed_hook_secret)
     base = wanted.hook_base_url if gateway.kind == BUNDLED else wanted.panel_url
-    return f"{base}/hooks/{gateway.id}/{secret}"
+    return f"{base}/hooks/{gateway.id}/{_in_url(secret)}"
+
+
+def _in_url(secret: str) -> str:
+    return secret.partition(".")[0]
 
 
 def _sign_key(secret: str) -> str:
-    """What it signs with, which is not what stands in its URL."""
-    return hmac.new(secret.encode(), b"what webhooks are signed with", "sha256").hexdigest()
+    """What it signs with, or its tokens are made from."""
+    part = secret.rpartition(".")[2].encode()
+    return hmac.new(part, b"what webhooks are signed with", "sha256").hexdigest()
 
 
 def by_hook(engine: Engine, opener: Vault, gateway_id: int, secret: str) -> Gateway | None:
@@ -221,8 +232,24 @@ def by_hook(engine: Engine, opener: Vault, gateway_id: int, secret: str) -> Gate
     time either way. A copy, with what its driver and a webhook need. Needs no application."""
     found = dict(zip(_OF_HOOK, _BY_ID.first(engine, id=gateway_id) or (), strict=False))
     sealed_ones = (found.get("sealed_hook_secret"), found.get("sealed_old_hook_secret"))
-    known = [_opened(opener, sealed) if sealed else new_token() for sealed in sealed_ones]
+    known = [_in_url(_opened(opener, sealed)) if sealed else new_token() for sealed in sealed_ones]
     return Gateway(**found) if sum(same(one, secret) for one in known) > 0 else None
+
+
+def is_genuine(gateway: Gateway, secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether the gateway itself sent what came to the URL with this secret. One whose URL is of before
+    tokens bears none: it is taken until its sessions are told the next URL, and with it their tokens."""
+    found = driver(gateway)
+    if found.is_genuine(headers, body):
+        return True
+    sealed_ones = (gateway.sealed_hook_secret, gateway.sealed_old_hook_secret)
+    is_whole = any(same(_opened(vault(), sealed), secret) for sealed in sealed_ones if sealed)
+    return is_whole and found.hook_proof == "token"
+
+
+def is_of_before_tokens(gateway: Gateway) -> bool:
+    """Whether its URL is all that its webhooks prove themselves by, and a new secret would change that."""
+    return driver(gateway).hook_proof == "token" and "." not in vault().open(gateway.sealed_hook_secret)
 
 
 def reported(gateway: Gateway, secret: str, now: datetime) -> None:
@@ -231,7 +258,7 @@ def reported(gateway: Gateway, secret: str, now: datetime) -> None:
     is_settled = (
         gateway.sealed_old_hook_secret is not None
         and not can(gateway, "set_webhook")
-        and same(vault().open(gateway.sealed_hook_secret), secret)
+        and same(_in_url(vault().open(gateway.sealed_hook_secret)), secret)
     )
     if not is_settled and gateway.hook_seen_at and now - gateway.hook_seen_at < HOOK_AGE_STEP:
         return
