@@ -21,8 +21,7 @@ from wa_admin.scheduler import LEASE, Leader
 def leader(app):
     leader = Leader(app)
     yield leader
-    if not leader.is_stopping():
-        leader.stop()
+    leader.stop()
 
 
 @pytest.fixture
@@ -110,7 +109,8 @@ def test_the_lease_runs_out_while_a_duty_keeps_failing(app, lease):
     assert lease().renewed_at < failed_at
 
 
-def test_stopping_lets_a_duty_finish(leader):
+def test_stopping_lets_a_duty_finish(app):
+    leader = Leader(app)
     begun, finished = threading.Event(), []
 
     def work():

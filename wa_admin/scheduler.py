@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -52,10 +52,10 @@ TROUBLE_AFTER = 3  # failures of one duty in a row
 _log = logging.getLogger("wa_admin.scheduler")
 
 Duty = Callable[[], object]
+Entry = tuple[str, float, Duty]  # its name, the seconds between two runs, and what is run
 
 
-def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
-    """Each duty: its name, the seconds between two runs, and what is run."""
+def timetable(health_check_seconds: float) -> list[Entry]:
     return [
         ("clock_back.mend", 15, clock_back.mend),
         ("deliveries.settle_leases", 15, deliveries.settle_leases),
@@ -75,7 +75,9 @@ def timetable(health_check_seconds: float) -> list[tuple[str, float, Duty]]:
         ("notices.tell", 2, notices.tell),
         ("watch.reconnect_due", 5, watch.reconnect_due),
         ("watch.look_for_lost_gateways", 3, watch.look_for_lost_gateways),
-        ("watch.reconcile", health_check_seconds, watch.reconcile),
+        ("watch.age", 3, lambda: watch.age(clock.now())),
+        # what it takes belongs to the time within which a gateway that is gone is told
+        ("watch.reconcile", 0.9 * health_check_seconds, watch.reconcile),
     ]
 
 
@@ -89,9 +91,9 @@ def main() -> None:
     run(app)
 
 
-def run(app: Flask) -> None:
-    """Stand by until no other scheduler leads, then follow the timetable until SIGTERM or SIGINT. When the
-    lead is lost, stand by again."""
+def run(app: Flask, more: Sequence[Entry] = ()) -> None:
+    """Stand by until no other scheduler leads, then follow the timetable, and `more` duties, until SIGTERM or
+    SIGINT. When the lead is lost, stand by again."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
     with app.app_context():
@@ -99,7 +101,7 @@ def run(app: Flask) -> None:
     try:
         while True:
             _stand_by(claim)
-            _lead(app, claim)
+            _lead(app, claim, more)
     except SystemExit:
         _log.info("scheduler stopped")
 
@@ -111,12 +113,12 @@ def _stand_by(claim: leadership.Claim) -> None:
             time.sleep(LOOK_UP_SECONDS)
 
 
-def _lead(app: Flask, claim: leadership.Claim) -> None:
+def _lead(app: Flask, claim: leadership.Claim, more: Sequence[Entry]) -> None:
     with app.app_context():
         gateways.ensure()  # where none of the processes was started by `up`
     leader = Leader(app, claim.stands)
     try:
-        leader.start(timetable(app.config["SETTINGS"].health_check_seconds))
+        leader.start([*timetable(app.config["SETTINGS"].health_check_seconds), *more])
         while claim.is_held():
             time.sleep(LOOK_UP_SECONDS)
         _log.warning("the lead is lost, or cannot be confirmed: everything stops")
@@ -148,10 +150,7 @@ class Leader:
         self._running: set[str] = set()
         self._failures: Counter[str] = Counter()  # in a row
 
-    def is_stopping(self) -> bool:
-        return self._is_stopping
-
-    def start(self, duties: list[tuple[str, float, Duty]]) -> None:
+    def start(self, duties: list[Entry]) -> None:
         """Run every duty now and from then on, and renew the lease."""
         duties = [
             *duties,

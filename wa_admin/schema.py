@@ -19,20 +19,22 @@ def is_current() -> bool:
 
 
 def here() -> str | None:
-    """The revision of the database; None for one without tables. Raises DBAPIError when it does not answer."""
+    """The revision of the database; None for one without tables. Raises DBAPIError when it says nothing."""
     try:
         with db.engine.connect() as connection:
             found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
             return found
     except (OperationalError, ProgrammingError) as error:
-        if getattr(error.orig, "sqlstate", None) != UNDEFINED_TABLE and "no such table" not in str(
-            error.orig
-        ):
-            raise
-        return None
+        if _has_no_tables(error.orig):
+            return None
+        raise
 
 
 def newest() -> str:
     """The revision that this version wants, by which the files of the migrations are named."""
     last = max(Path(current_app.config["MIGRATIONS"], "versions").glob("[0-9]*.py"))
     return last.name.partition("_")[0]
+
+
+def _has_no_tables(error: object) -> bool:
+    return getattr(error, "sqlstate", None) == UNDEFINED_TABLE or "no such table" in str(error)

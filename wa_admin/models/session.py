@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -232,11 +232,6 @@ class WhatsAppSession(Base):
     @property
     def has_wrong_number(self) -> bool:
         return bool(self.linked_number and self.phone_number and self.linked_number != self.phone_number)
-
-    def is_stale(self, now: datetime, after_seconds: float) -> bool:
-        """On record as connected, but nobody has confirmed it for too long."""
-        seen = self.checked_at or self.status_at
-        return self.status == Status.CONNECTED and now - seen > timedelta(seconds=after_seconds)
 
     @classmethod
     def default(cls, workspace_id: int) -> WhatsAppSession | None:

@@ -36,7 +36,8 @@ _log = logging.getLogger(__name__)
 
 CONNECTING_FOR_LONG = timedelta(minutes=3)
 PASSKEY_FOR_LONG = timedelta(minutes=10)  # so long WhatsApp waits for it
-UNCONFIRMED_FOR_LONG = timedelta(seconds=60)  # "connected" is not claimed on older news than this
+# "connected" is not claimed on news that is older than 60 s, and `age` looks every 3
+UNCONFIRMED_FOR_LONG = timedelta(seconds=57)
 POLL_SECONDS = 5.0  # for a code: what takes longer is asked for again
 UNACKNOWLEDGED_FOR_LONG = timedelta(minutes=10)
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 15 * 60.0
@@ -45,7 +46,7 @@ FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 15 * 60.0
 def reconcile() -> None:
     """Ask every gateway for the live state of every active session, and mend a lost webhook."""
     checkup.look(db.session.scalars(select(Gateway).order_by(Gateway.id)).all())
-    _age(clock.now())
+    age(clock.now())
     look_for_silence(clock.now())
 
 
@@ -54,6 +55,20 @@ def look_for_lost_gateways() -> None:
     lost = select(Gateway).where(Gateway.failure.in_([Unreachable.code, TimedOut.code]))
     if found := db.session.scalars(lost.order_by(Gateway.id)).all():
         checkup.look(found)
+
+
+def age(now: datetime) -> None:
+    """What nobody could confirm for a minute is not called connected."""
+    oldest = now - _stale_after()
+    seen_at = func.coalesce(WhatsAppSession.checked_at, WhatsAppSession.status_at)
+    query = select(WhatsAppSession.id).where(
+        WhatsAppSession.is_active, WhatsAppSession.status == Status.CONNECTED, seen_at < oldest
+    )
+    for id in db.session.scalars(query).all():
+        with writing():
+            current = db.session.get_one(WhatsAppSession, id)
+            if current.status == Status.CONNECTED and (current.checked_at or current.status_at) < oldest:
+                status.move(current, Status.DISCONNECTED, Reason.GATEWAY_UNREACHABLE, actor="check", now=now)
 
 
 def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
@@ -163,18 +178,9 @@ def _checked(session_id: int, now: datetime) -> None:
     db.session.execute(update(WhatsAppSession).where(WhatsAppSession.id == session_id).values(checked_at=now))
 
 
-def _age(now: datetime) -> None:
-    """What nobody could confirm for a minute is not called connected."""
-    query = select(WhatsAppSession).filter_by(is_active=True, status=Status.CONNECTED)
-    for wa_session in db.session.scalars(query).all():
-        if wa_session.is_stale(now, _stale_after().total_seconds()):
-            with writing():
-                current = db.session.get_one(WhatsAppSession, wa_session.id)
-                status.move(current, Status.DISCONNECTED, Reason.GATEWAY_UNREACHABLE, actor="check", now=now)
-
-
 def _stale_after() -> timedelta:
-    return max(UNCONFIRMED_FOR_LONG, timedelta(seconds=2 * settings().health_check_seconds))
+    """Two checks, so that one odd answer proves nothing."""
+    return max(UNCONFIRMED_FOR_LONG, timedelta(seconds=1.9 * settings().health_check_seconds))
 
 
 def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
