@@ -366,6 +366,11 @@ def test_an_admin_of_one_workspace_does_not_reach_an_owner(signed_in, app):
         second_factor.reset(1, "admin@example.com", by=by, actor=by.email)
 
 
+def test_a_reset_password_leaves_the_second_factor(client, secret):
+    users.reset_password(1, WHO, "kopi susu di teras", by_owner=True, actor="cli")
+    assert log_in(client, "kopi susu di teras").location.startswith(STEP)
+
+
 # --- is it still you? ----------------------------------------------------------------------------
 
 

@@ -123,6 +123,16 @@ def test_it_arrives_by_mail_too(make_channel, post_office, connected):
     assert "link the phone again" in post_office.texts[0]
 
 
+def test_a_name_adds_no_head_to_a_mail(make_channel, post_office, connected):
+    url = alert_urls.email("127.0.0.1", post_office.port, "", "", "wa@toko.id", "sari@toko.id", "none")
+    make_channel(url, "Sari", "mailto")
+    change(connected, name="Toko\r\nBcc: all@toko.id\r\n\r\nHalo")  # our forms take no such name
+    lose(connected)
+    look_and_tell()
+    (mail,) = post_office.mails
+    assert mail["Bcc"] is None and mail["To"] == "sari@toko.id" and "Unlinked" in mail["Subject"]
+
+
 @pytest.mark.parametrize("reason", [Reason.NEVER_LINKED, Reason.STOPPED])
 def test_nobody_is_told_of_what_a_person_meant(channel, connected, reason):
     lose(connected, reason)
