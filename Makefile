@@ -50,9 +50,7 @@ audit: .venv/ready-for-tests # asks osv.dev, and says so when nobody answers the
 sbom: export PYTHONWARNINGS = ignore::UserWarning # a lock knows nothing of who needs whom
 sbom: .venv/ready-for-tests
 	@mkdir -p dist
-	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible \
-		-o dist/sbom.cdx.json
-	@echo "dist/sbom.cdx.json lists what is shipped with wa-admin"
+	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json
 
 translations: .venv/ready-for-tests # after a sentence has changed; then fill in what is missing
 	$(BIN)/pybabel -q extract -F pyproject.toml -k _l -k lazy_gettext --no-wrap --sort-by-file \
