@@ -32,8 +32,8 @@ lint: .venv/ready-for-tests
 	$(BIN)/mypy
 	$(BIN)/pytest -q --noconftest -p no:cacheprovider tests/test_layout.py
 
-bench: .venv/ready-for-tests
-	@$(BIN)/python -m bench
+bench: .venv/ready-for-tests browser postgresql # ONLY="list history": some of its sections
+	@$(BIN)/python -m bench $(ONLY)
 
 faults: export TMPDIR ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print $$6}')
 faults: .venv/ready-for-tests postgresql

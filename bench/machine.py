@@ -27,6 +27,11 @@ def describe(place: Path) -> dict[str, Any]:
     }
 
 
+def is_quiet(about: dict[str, Any]) -> bool:
+    """Nobody else needs its processors: otherwise caches are shared, and CPU time is dearer."""
+    return bool(about["load"] <= about["cpus"])
+
+
 def _git_id() -> str:
     command = ["git", "describe", "--always", "--dirty"]
     done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)

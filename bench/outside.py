@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from running_scheduler import RunningScheduler
+from waiting import wait_until
+
+from . import subjects
+from .figure import Figure, clock
 
 BARE = """
 import sys, flask, waitress
@@ -33,13 +38,35 @@ class Start:
     rss_bytes: int
 
 
+def figures(place: Path) -> Iterator[Figure]:
+    data_dir = place / "data"
+    subjects.Panel(data_dir)
+    bare, ours = starts(data_dir)
+    yield clock("rss_megabytes", ours.rss_bytes / 1e6)
+    yield Figure("rss_per_bare", ours.rss_bytes / bare.rss_bytes, 2.8, 3.6)
+    yield Figure("rss_of_scheduler_per_bare", _rss_of_scheduler(data_dir) / bare.rss_bytes, 2.8, 3.6)
+    yield clock("cold_start_seconds", ours.seconds, 1.2, 2.0)
+    yield Figure("cold_start_cpu_per_bare", ours.cpu_seconds / bare.cpu_seconds, 4.0, 6.25)
+
+
+def _rss_of_scheduler(data_dir: Path) -> int:
+    """Beside the panel, once it leads and has sent for nobody."""
+    scheduler = RunningScheduler(data_dir, data_dir / "scheduler.log", WA_PORT=str(free_port()))
+    try:
+        wait_until(scheduler.leads)
+        time.sleep(2)
+        return int(psutil.Process(scheduler.process.pid).memory_info().rss)
+    finally:
+        scheduler.kill()
+
+
 def starts(data_dir: Path) -> tuple[Start, Start]:
     """The bare application and the panel, each the quickest of several starts in turn."""
     bare, panel = [], []
     for _ in range(STARTS):
-        port = _free_port()
+        port = free_port()
         bare.append(_start([sys.executable, "-c", BARE, str(port)], port, {}))
-        port = _free_port()
+        port = free_port()
         ours = {"WA_DATA_DIR": str(data_dir), "WA_PORT": str(port)}
         panel.append(_start([sys.executable, "-m", "wa_admin.panel"], port, ours))
     return _quickest(bare), _quickest(panel)
@@ -58,17 +85,22 @@ def _start(command: list[str], port: int, environ: dict[str, str]) -> Start:
     with _running(command, port, environ) as process:
         seconds = time.perf_counter() - began
         seen = psutil.Process(process.pid)
-        cpu = seen.cpu_times()
-        return Start(seconds, cpu.user + cpu.system, seen.memory_info().rss)
+        return Start(seconds, cpu_seconds(seen), seen.memory_info().rss)
 
 
 @contextmanager
-def running_panel(data_dir: Path) -> Iterator[int]:
-    """The port of a panel that serves this data directory."""
-    port = _free_port()
+def running_panel(data_dir: Path, **environ: str) -> Iterator[tuple[int, psutil.Process]]:
+    """A panel that serves this data directory: its port, and itself."""
+    port = free_port()
     ours = {"WA_DATA_DIR": str(data_dir), "WA_PORT": str(port)}
-    with _running([sys.executable, "-m", "wa_admin.panel"], port, ours):
-        yield port
+    with _running([sys.executable, "-m", "wa_admin.panel"], port, ours | environ) as process:
+        yield port, psutil.Process(process.pid)
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Of all its threads, those that ended among them."""
+    taken = process.cpu_times()
+    return float(taken.user + taken.system)
 
 
 @contextmanager
@@ -97,7 +129,7 @@ def _answers(port: int) -> bool:
         connection.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

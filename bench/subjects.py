@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 import httpx
 from flask import Flask
 from sqlalchemy import event, func, select
-from werkzeug.test import EnvironBuilder
+from two_workspaces import routes
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from wa_admin import clock, create_app, passwords, up
+from wa_admin.drivers.signatures import token_of
 from wa_admin.extensions import db, writing
 from wa_admin.models import HookCall, Message, MessageStatus, Role, Status, WhatsAppSession
 from wa_admin.services import api_keys, gateways, inbox, logins, users
@@ -39,10 +41,16 @@ class Panel:
         self.app = create_app(places | settings)
         with self.app.app_context():
             up.prepare()
-            self._session_id = _linked_session()
+            self.session_id = _linked_session()
             users.add(1, "bench@example.com", "Bench", PASSWORD, Role.ADMIN, actor="cli")
-            self._cookie = self._signed_in()
-            _, self._key = api_keys.issue(1, "bench", actor="cli")
+            self.cookie = self._signed_in()
+            self._as_browser = {"Cookie": self.cookie}
+            _, self.key = api_keys.issue(1, "bench", actor="cli")
+
+    def close(self) -> None:
+        """Leave the database alone."""
+        with self.app.app_context():
+            db.engine.dispose()
 
     def bare(self) -> Subject:
         """H: the same framework, a view that returns 1 KB."""
@@ -52,20 +60,26 @@ class Panel:
 
     def fragment(self) -> Subject:
         """The status, changed since the last look."""
-        return self.poll(f"/sessions/{self._session_id}/status?v=0&was=connected")
+        return self.poll(self.fragment_path())
 
     def unchanged(self) -> Subject:
         """The same poll when there is nothing new: 204."""
+        return self.poll(self.unchanged_path())
+
+    def fragment_path(self) -> str:
+        return f"/sessions/{self.session_id}/status?v=0&was=connected"
+
+    def unchanged_path(self) -> str:
         _, body = self.fragment()()
-        (path,) = re.findall(rf'hx-get="(/sessions/{self._session_id}/status\?[^"]*)"', body.decode())
-        return self.poll(path.replace("&amp;", "&"))
+        (path,) = re.findall(rf'hx-get="(/sessions/{self.session_id}/status\?[^"]*)"', body.decode())
+        return path.replace("&amp;", "&")
 
     def home(self) -> Subject:
-        return request(self.app, "/", headers={"Cookie": self._cookie})
+        return request(self.app, "/", headers=self._as_browser)
 
     def accept(self) -> Subject:
         """An app's message, checked, stored with fsync, counted, and answered."""
-        headers = {"Authorization": f"Bearer {self._key}"}
+        headers = {"Authorization": f"Bearer {self.key}"}
         return request(self.app, "/api/v1/messages/send/", headers=headers, json=MESSAGE)
 
     def forged(self) -> Subject:
@@ -75,16 +89,18 @@ class Panel:
     def webhook(self) -> Subject:
         """A receipt, each time another one: sealed, stored with fsync and answered, but not read yet."""
         with self.app.app_context():
-            path = urlsplit(gateways.hook_url(gateways.of_workspace())).path
+            path, headers = hook()
         numbers = count()
-        return request(self.app, path, json={}, body=lambda: _receipt(next(numbers)), reads=False)
+        return request(
+            self.app, path, headers=headers, json={}, body=lambda: _receipt(next(numbers)), reads=False
+        )
 
     def read_webhooks(self) -> float:
         """CPU seconds of reading one of those receipts, each of a message of ours."""
         with self.app.app_context():
             kept = db.session.scalar(select(func.count()).select_from(HookCall)) or 0
             with writing():
-                db.session.add_all(_sent_message(number, self._session_id) for number in range(kept))
+                db.session.add_all(_sent_message(number, self.session_id) for number in range(kept))
             began = time.process_time()
             inbox.read_left_over()
             taken = time.process_time() - began
@@ -103,6 +119,22 @@ class Panel:
         stored = passwords.hashed(PASSWORD)
         return self._inside(lambda: passwords.fits(stored, PASSWORD))
 
+    def pages(self) -> dict[str, Subject]:
+        """By their addresses, of the first of whatever there are several of."""
+        every = [
+            path
+            for method, name, path, _ in routes(self.app, 1)
+            if (method, name in NO_PAGES) == ("GET", False)
+        ]
+        return {path: request(self.app, path, headers=self._as_browser) for path in every}
+
+    def weight(self, path: str) -> int:
+        """Bytes of the answer to a poll, with its headers."""
+        sent = self._as_browser | {"HX-Request": "true"}
+        environ = EnvironBuilder(path, headers=list(sent.items())).get_environ()
+        body, status, headers = run_wsgi_app(self.app.wsgi_app, environ, buffered=True)
+        return len(f"HTTP/1.1 {status}\r\n{headers}") + len(b"".join(body))
+
     def first_visit(self) -> int:
         """Bytes of the home page with all that it loads, compressed as by a proxy."""
         _, page = self.home()()
@@ -111,8 +143,15 @@ class Panel:
         kept = [(root / name.removeprefix("/static/")).read_bytes() for name in files]
         return sum(len(gzip.compress(content)) for content in [page, *kept])
 
+    def queries(self, look: Subject) -> int:
+        """How many statements it takes, of somebody who is there already."""
+        look()
+        with self._counted_queries() as queries:
+            look()
+        return len(queries)
+
     @contextmanager
-    def counted_queries(self) -> Iterator[list[str]]:
+    def _counted_queries(self) -> Iterator[list[str]]:
         """The statements that reach the database meanwhile."""
         seen: list[str] = []
 
@@ -129,7 +168,7 @@ class Panel:
             seen[:] = [one for one in seen if not one.startswith("BEGIN")]
 
     def poll(self, path: str) -> Subject:
-        return request(self.app, path, headers={"Cookie": self._cookie, "HX-Request": "true"})
+        return request(self.app, path, headers=self._as_browser | {"HX-Request": "true"})
 
     def _inside(self, act: Subject) -> Subject:
         def call() -> Any:
@@ -156,6 +195,13 @@ def direct_call(base_url: str) -> tuple[httpx.Client, Subject]:
     client = httpx.Client(base_url=base_url, headers={"apikey": "x" * 32}, timeout=10)
     body = {"number": "6281234567890", "text": MESSAGE["message"]}
     return client, lambda: client.post("/message/sendText/bench", json=body).json()["key"]["id"]
+
+
+def hook() -> tuple[str, dict[str, str]]:
+    """Where the gateway reports to about the session, and what proves it."""
+    gateway = gateways.of_workspace()
+    key = gateways.access(gateway).sign_keys[0]
+    return urlsplit(gateways.hook_url(gateway)).path, {"Authorization": token_of("bench", key)}
 
 
 def request(
@@ -187,6 +233,8 @@ def request(
     return call
 
 
+# for machines
+NO_PAGES = {"probes.healthz", "probes.metrics", "probes.readyz"}
 EXPECTED = {
     "bare": "200", "fragment": "200", "unchanged": "204", "accept": "202", "forged": "404", "page": "200",
     "news": "200", "webhook": "200",
