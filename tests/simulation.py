@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
-from running_gateway import wait_until
 from running_up import Up
+from waiting import wait_until
+
+# how a session can be without a phone; with another reason its login is kept
+UNLINKED = [("disconnected", why) for why in ("never_linked", "logged_out", "qr_expired", "passkey_required")]
 
 
 class Simulation(Up):
@@ -54,7 +58,7 @@ class Simulation(Up):
         self.revive_gateway()
         self.process.terminate()
         try:
-            self.process.wait(40)
+            self.process.wait(60)
         finally:
             self.end()
 
@@ -67,14 +71,18 @@ class Phone:
         self.headers = {"apikey": key}
 
     def scan(self, phone: str = "6281234567890", **more: str) -> None:
-        self.act("scan", phone=phone, **more)
+        """The code that is shown, or a new one where the last has run out meanwhile."""
+        wait_until(lambda: self._takes_code(phone=phone, **more))
 
     def act(self, act: str, **details: Any) -> None:
         """unlink, drop, replace, ban, outdated, inbound (`sender` stands for "from"), receipt, mode."""
+        answer = self.try_to(act, **details)
+        assert answer.status_code == 200, answer.text
+
+    def try_to(self, act: str, **details: Any) -> httpx.Response:
         if "sender" in details:
             details["from"] = details.pop("sender")
-        answer = self._ask("POST", f"/simulator/{self.session_id}/{act}", json=details)
-        assert answer.status_code == 200, answer.text
+        return self._ask("POST", f"/simulator/{self.session_id}/{act}", json=details)
 
     def received(self) -> list[dict[str, Any]]:
         """What the contacts' phones got."""
@@ -83,11 +91,19 @@ class Phone:
 
     def code(self) -> str:
         """The text of the QR code that the gateway shows now."""
-        code: str = self._ask("GET", f"/instance/connect/{self.session_id}").json()["code"]
+        code: str = self._ask("GET", f"/instance/connect/{self.session_id}").json().get("code", "")
         return code
 
+    def _takes_code(self, **details: str) -> bool:
+        answer = self.try_to("scan", **details)
+        if answer.status_code == 409:
+            self.code()
+            return False
+        assert answer.status_code == 200, answer.text
+        return True
+
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        own: Any = {"headers": self.headers, "timeout": 30, "trust_env": False, "verify": False}
+        own: Any = {"headers": self.headers, "timeout": 60, "trust_env": False, "verify": False}
         return httpx.request(method, self.gateway_url + path, **own, **more)
 
 
@@ -99,7 +115,7 @@ class Number:
         self.api = httpx.Client(
             base_url=f"{up.url}/api/v1",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=30,
+            timeout=60,
             trust_env=False,
             verify=False,
         )
@@ -108,21 +124,20 @@ class Number:
     def status(self) -> str:
         return str(self._ask("GET", "/sessions/status/main/")["status"])
 
+    @property
+    def reason(self) -> str | None:
+        reason: str | None = self._ask("GET", "/sessions/status/main/")["reason"]
+        return reason
+
     def link(self, phone: str = "6281234567890") -> None:
         """Linked and well, whatever was before."""
-        self.phone.act("mode", send="ok", network="up", receipts="read", passkey=False, silence=False)
-        if self.status != "connected":
-            self._ask("POST", "/sessions/connect/main/")
-            wait_until(lambda: self.status in ("qr_pending", "connected"))
-        if self.status == "qr_pending":
-            self.phone.scan(phone)
-        wait_until(lambda: self.status == "connected")
+        wait_until(self._is_calm)
+        wait_until(lambda: self._comes_up(phone))
 
     def unlink(self) -> None:
-        if self.status == "qr_pending":
-            self.phone.scan()
-            wait_until(lambda: self.status == "connected")
-        if self.status != "disconnected":
+        """Waiting to be linked, whatever was before."""
+        if (self.status, self.reason) not in UNLINKED:
+            self.link()
             self._ask("POST", "/sessions/logout/main/")
 
     def expect_phone(self, phone: str) -> None:
@@ -136,6 +151,30 @@ class Number:
 
     def close(self) -> None:
         self.api.close()
+
+    def _is_calm(self) -> bool:
+        """No switch is left as a test turned it. A gateway knows the session once that is connected."""
+        calm = {"send": "ok", "network": "up", "receipts": "read"}
+        calm |= dict.fromkeys(("passkey", "silence", "outdated"), False)
+        with suppress(httpx.TransportError):  # killed, and on its way back
+            answer = self.phone.try_to("mode", **calm)
+            if answer.status_code == 404:
+                self._connect()
+            return answer.is_success
+        return False
+
+    def _comes_up(self, phone: str) -> bool:
+        status = self.status
+        if status == "disconnected":
+            self._connect()
+        elif status == "qr_pending":
+            self.phone.scan(phone)
+            wait_until(lambda: self.status != "qr_pending")
+        return status == "connected"
+
+    def _connect(self) -> None:
+        """Refused, for one, while the gateway is on its way back."""
+        self.api.post("/sessions/connect/main/")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.api.request(method, path, json=body)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 from simulation import Phone
 
@@ -12,7 +11,6 @@ NUMBER = "+62 812-3456-7890"
 CODE = re.compile("QR code for linking")
 
 
-@pytest.mark.timeout(180)
 def test_from_the_first_run_link_to_a_read_message_and_back_after_an_unlink(window, fresh_up):
     page = window(fresh_up.url).page
     set_up(page, fresh_up.first_run_link)
@@ -45,14 +43,13 @@ def add_the_session(page: Page) -> None:
 def see_codes_change(page: Page) -> None:
     first = page.get_by_role("img", name=CODE).inner_html()
     expect(page.locator("[data-countdown] time")).to_have_text(re.compile(r"^\d+ s$"))
-    expect(page.get_by_text("2 of 6", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile("^[2-6] of 6$"))).to_be_visible()
     assert page.get_by_role("img", name=CODE).inner_html() != first
 
 
 def link_by_qr(page: Page, phone: Phone) -> None:
     phone.scan(name="Toko Sari")
-    expect(page.get_by_role("heading", name="Connected")).to_be_visible()
-    expect(page.get_by_text(f"{NUMBER} · Toko Sari")).to_be_visible()
+    page.get_by_text(f"{NUMBER} · Toko Sari").wait_for()  # it is there for 1.5 s
     page.wait_for_url("**/")  # by itself
     expect(page.locator(".state-word")).to_have_text("Connected")
     expect(page.locator(".facts")).to_contain_text(NUMBER)
@@ -97,7 +94,7 @@ def link_by_code(page: Page, phone: Phone) -> None:
     code = dialog.locator(".pairing-code")
     expect(code).to_have_text(re.compile(r"^[0-9A-Z]{4}-[0-9A-Z]{4}$"))
     phone.scan(code=code.inner_text().replace("-", "").replace("\n", ""))
-    expect(dialog.get_by_role("heading", name="Connected")).to_be_visible()
+    dialog.get_by_role("heading", name="Connected").wait_for()
     expect(dialog).to_be_hidden()
     expect(page.locator(".state-word")).to_have_text("Connected")
     expect(page.get_by_role("status")).to_contain_text(f"connected as {NUMBER}")

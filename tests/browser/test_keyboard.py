@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 TABS = 60
@@ -22,7 +21,6 @@ IS_MARKED = """(focused) => {
 }"""
 
 
-@pytest.mark.timeout(180)
 def test_the_main_job_needs_no_mouse(window, fresh_up):
     page = window(fresh_up.url).page
     set_up(page, fresh_up.first_run_link)

@@ -72,7 +72,7 @@ def test_nobody_knows_whether_it_left_until_a_person_says_so(compose, number):
     number.phone.act("mode", send="timeout")
     write(compose, "Did you get it?")
     compose.get_by_role("button", name="Send message").click()
-    expect(compose.get_by_text("We do not know whether this left.")).to_be_visible(timeout=30_000)
+    expect(compose.get_by_text("We do not know whether this left.")).to_be_visible()
     number.phone.act("mode", send="ok")
     compose.get_by_role("link", name="Send it again…").click()
     asked = compose.get_by_role("dialog")
@@ -88,7 +88,7 @@ def test_of_several_in_doubt_a_person_says_what_became_of_each(admin, number):
     arrived, lost = number.send("This one arrived"), number.send("This one did not")
     page = admin.page
     page.goto("/messages?status=uncertain")
-    wait_until(lambda: page.reload() and page.get_by_role("link", name="Decide about several").count(), 60)
+    wait_until(lambda: page.reload() and page.get_by_role("link", name="Decide about several").count())
     number.phone.act("mode", send="ok")
     page.get_by_role("link", name="Decide about several").click()
     page.get_by_label("This one arrived").check()

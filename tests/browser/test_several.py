@@ -82,7 +82,7 @@ def test_a_change_elsewhere_shows_without_moving_the_focus_or_closing_a_menu(sev
     summary.click()
     summary.focus()
     several.change(3, paused_at=None, name="Renamed")
-    expect(page.locator("#line-3 h2")).to_have_text("Renamed", timeout=4000)
+    expect(page.locator("#line-3 h2")).to_have_text("Renamed")
     expect(summary).to_be_focused()
     expect(page.locator("#line-1 details.menu")).to_have_attribute("open", "")
 
@@ -92,7 +92,7 @@ def test_a_row_of_a_table_is_news_too(several, window, cookies):
     page = window(several.url, storage_state=cookies).page
     page.goto("/")
     several.change(7, name="Renamed")
-    expect(page.locator("#line-7 .row-link")).to_have_text("Renamed", timeout=4000)
+    expect(page.locator("#line-7 .row-link")).to_have_text("Renamed")
     assert page.locator("table.lines tbody tr").count() == 30
 
 

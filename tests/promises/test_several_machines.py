@@ -19,7 +19,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus
 from wa_admin.services import api_keys, deliveries, gateways
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.postgresql
 LONGEST_GAP_SECONDS = 15
 
 
