@@ -7,8 +7,19 @@ import pytest
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
-from wa_admin.models import HookCall, Message, MessageStatus
-from wa_admin.services import claiming, clock_back, deliveries, gateways, inbox, outbox
+from wa_admin.models import Call, HookCall, Message, MessageStatus, Notice, Reason, Status
+from wa_admin.services import (
+    claiming,
+    clock_back,
+    deliveries,
+    gateways,
+    inbox,
+    notices,
+    outages,
+    outbox,
+    subscriptions,
+    tidings,
+)
 
 HOUR = timedelta(hours=1)
 AT_ALL = timedelta(seconds=2)  # that a test takes
@@ -103,6 +114,28 @@ def test_a_start_and_a_next_try_from_before_hold_up_no_session(app, connected):
     db.session.refresh(connected)
     assert connected.starting_until < clock.now() + timedelta(minutes=5)
     assert connected.reconnect_at < clock.now() + timedelta(minutes=16)
+
+
+def test_a_call_that_was_to_be_made_again_is_made_again_at_once(app):
+    subscriptions.add(1, "orders-app", "https://app.example.com/", tidings.KINDS, actor="cli")
+    call = subscriptions.test(1, 1)
+    was_written_by_a_clock_ahead(Call, "next_at")
+    assert clock_back.mend() == 0  # its app asked for that
+    was_written_by_a_clock_ahead(Call, "written_at")
+    assert clock_back.mend() == 1
+    db.session.refresh(call)
+    assert call.next_at <= clock.now()
+    assert clock_back.mend() == 0
+
+
+def test_an_alert_that_was_to_be_told_again_is_told_again_soon(app, connected, make_channel):
+    make_channel("json://127.0.0.1:9/")
+    with writing():
+        connected.status, connected.reason = Status.DISCONNECTED, Reason.LOGGED_OUT
+    outages.look()
+    was_written_by_a_clock_ahead(Notice, "next_at", "written_at")
+    assert clock_back.mend() == 1
+    assert db.session.query(Notice).one().next_at <= clock.now() + notices.LEASE
 
 
 def test_a_message_is_done_with_when_nobody_is_sending_it_any_more(stub, connected):

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from .. import clock
 from ..extensions import Base
 from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
@@ -96,5 +97,7 @@ class Notice(Base):
     status: Mapped[NoticeStatus] = mapped_column(Word(NoticeStatus), default=NoticeStatus.WAITING)
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[Moment]
+    # by the clock of then: see services.clock_back
+    written_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=clock.now, onupdate=clock.now)
     told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     error: Mapped[str | None] = mapped_column(String(300))

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from .. import clock
 from ..extensions import Base
 from .types import Key, Moment, PartialIndex, UtcDateTime, Word, one_of
 
@@ -74,6 +75,8 @@ class Call(Base):
     status: Mapped[CallStatus] = mapped_column(Word(CallStatus), default=CallStatus.WAITING)
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # by the clock of then: see services.clock_back
+    written_at: Mapped[datetime | None] = mapped_column(UtcDateTime, default=clock.now, onupdate=clock.now)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     answer_status: Mapped[int | None]  # of the last try
     error: Mapped[str | None] = mapped_column(String(200))  # a code: see services.calls

@@ -16,9 +16,18 @@ from sqlalchemy import ColumnElement, and_, bindparam, exists, select, update
 
 from .. import drivers
 from ..extensions import db, writing
-from ..models import Call, CallStatus, HookCall, Message, MessageStatus, WhatsAppSession
+from ..models import (
+    Call,
+    CallStatus,
+    HookCall,
+    Message,
+    MessageStatus,
+    Notice,
+    NoticeStatus,
+    WhatsAppSession,
+)
 from ..models.types import Word
-from . import calls, claiming, doubts, due, inbox, watch
+from . import calls, claiming, doubts, due, inbox, notices, watch
 
 GRACE = timedelta(seconds=60)  # machines on one database may differ by less
 
@@ -76,7 +85,13 @@ def _bounds(now: datetime) -> list[Bound]:
         Bound(
             Call.next_at,
             timedelta(0),
-            and_(_is(Call.status, CallStatus.WAITING), Call.created_at > written_later),
+            and_(_is(Call.status, CallStatus.WAITING), Call.written_at > written_later),
+        ),
+        # where the wait for the end of quiet hours was meant, it is found out anew
+        Bound(
+            Notice.next_at,
+            notices.LEASE,
+            and_(_is(Notice.status, NoticeStatus.WAITING), Notice.written_at > written_later),
         ),
         Bound(
             WhatsAppSession.starting_until,
