@@ -8,8 +8,8 @@ from sqlalchemy import insert
 from wa_admin import clock
 from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
-from wa_admin.models import Message, MessageStatus, WhatsAppSession
-from wa_admin.services import deliveries, outbox, progress
+from wa_admin.models import Call, Message, MessageStatus, WhatsAppSession
+from wa_admin.services import deliveries, outbox, progress, subscriptions, tidings
 
 MANY = 2000
 CANCELLED_WITHIN_SECONDS = 2.0  # five times as many: `make faults`
@@ -41,13 +41,17 @@ def waiting(wa_session):
     return wa_session.waiting_count
 
 
-def test_all_that_waits_is_taken_back_at_once(queue, connected):
+@pytest.mark.parametrize("apps", [0, 1])
+def test_all_that_waits_is_taken_back_at_once(queue, connected, apps):
+    for name in range(apps):  # that want to hear of each
+        subscriptions.add(1, f"App {name}", "https://93.184.216.34/", tidings.KINDS, actor="cli")
     began = time.process_time()
     with writing():
         count = outbox.cancel_all(db.session.get_one(WhatsAppSession, connected.id), actor="cli")
     assert time.process_time() - began < CANCELLED_WITHIN_SECONDS
     assert (count, waiting(connected)) == (MANY, 0)
     assert db.session.scalar(db.select(db.func.count()).where(Message.status == "cancelled")) == MANY
+    assert db.session.query(Call).count() == apps * MANY
 
 
 def test_the_next_message_leaves_as_soon_as_from_a_short_queue(queue, stub, connected):

@@ -10,7 +10,17 @@ from wa_admin import clock
 from wa_admin.api.document import document
 from wa_admin.drivers.contract import MessageSeen
 from wa_admin.extensions import db, writing
-from wa_admin.models import Call, Chat, Message, MessageStatus, Reason, Status, Subscription, Workspace
+from wa_admin.models import (
+    Call,
+    Chat,
+    Message,
+    MessageStatus,
+    Reason,
+    Status,
+    Subscription,
+    WhatsAppSession,
+    Workspace,
+)
 from wa_admin.services import deliveries, events, outbox, progress, status, subscriptions, tidings
 
 AT = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
@@ -153,6 +163,17 @@ def test_a_cancelled_message_is_told_by_the_service(listen, connected, make_mess
     listen()
     outbox.cancel(1, make_message(connected).id, actor="cli")
     assert told()[0]["data"]["status"] == "cancelled"
+
+
+def test_those_that_are_cancelled_at_once_are_told_one_by_one(listen, connected, make_message):
+    listen(), listen("message.received", name="other")
+    waiting = [make_message(connected).id for _ in range(2)]
+    with writing():
+        outbox.cancel_all(db.session.get_one(WhatsAppSession, connected.id), actor="cli")
+    assert [(one["data"]["id"], one["data"]["status"]) for one in told()] == [
+        (id, "cancelled") for id in waiting
+    ]
+    assert told()[0]["data"]["session_id"] == connected.session_id
 
 
 def test_how_a_session_is_is_told(listen, connected):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, insert, select
 
 from .. import clock
 from ..drivers.contract import MessageSeen
@@ -24,6 +25,15 @@ from ..prepared import Prepared
 RECEIVED, PROGRESS, SESSION, TEST = "message.received", "message.status", "session.status", "webhook.test"
 KINDS = (RECEIVED, PROGRESS, SESSION)
 UNTOLD = frozenset({MessageStatus.QUEUED, MessageStatus.SENDING})  # our own affair
+OF_MESSAGE = (
+    Message.id,
+    Message.status,
+    Message.session_name,
+    Message.recipient,
+    Message.provider_id,
+    Message.error_code,
+    Message.source,
+)
 
 # asked for every message that moves, and almost always in vain
 _ANYBODY = Prepared(
@@ -58,17 +68,20 @@ def message_moved(message: Message, now: datetime) -> None:
     """A message of ours came into another status."""
     if message.status in UNTOLD or not has_listeners(message.workspace_id):
         return
-    data = {
-        "id": message.id,
-        "status": message.status,
-        "session_id": message.session.session_id if message.session else None,
-        "session_name": message.session_name,
-        "recipient": message.recipient,
-        "provider_id": message.provider_id,
-        "error_code": message.error_code,
-        "source": message.source,
-    }
-    _tell(message.workspace_id, PROGRESS, data, now)
+    _tell(message.workspace_id, PROGRESS, _moved(message, message.session), now)
+
+
+def messages_moved(wa_session: WhatsAppSession, rows: Iterable[Any], now: datetime) -> None:
+    """Many of a session at once; `rows` are their columns OF_MESSAGE as they are now."""
+    listeners = _listeners(wa_session.workspace_id, PROGRESS)
+    usual = {"kind": PROGRESS, "next_at": now, "created_at": now}
+    calls = [
+        usual | {"subscription_id": one.id, "uid": _new_uid(), "payload": payload}
+        for payload in (_written(PROGRESS, _moved(row, wa_session), now) for row in rows)
+        for one in listeners
+    ]
+    if calls:
+        db.session.connection().execute(insert(Call), calls)
 
 
 def session_moved(wa_session: WhatsAppSession, now: datetime) -> None:
@@ -97,15 +110,24 @@ def has_listeners(workspace_id: int) -> bool:
     return _ANYBODY.first(db.session.connection(), workspace_id=workspace_id) is not None
 
 
+def _moved(message: Any, wa_session: WhatsAppSession | None) -> dict[str, Any]:
+    """Of an entity, or of a row."""
+    told = {column.key: getattr(message, column.key) for column in OF_MESSAGE}
+    return told | {"session_id": wa_session.session_id if wa_session else None}
+
+
 def _tell(workspace_id: int, kind: str, data: dict[str, Any], at: datetime, once: str = "") -> None:
     """`once` names what happened where it may be reported again."""
     payload = _written(kind, data, at)
-    for subscription in db.session.scalars(
-        select(Subscription).filter_by(workspace_id=workspace_id, is_active=True)
-    ).all():
+    for subscription in _listeners(workspace_id, kind):
         uid = _uid_of(f"{subscription.id} {once}") if once else _new_uid()
-        if kind in subscription.events.split(",") and not (once and _is_known(uid)):
+        if not (once and _is_known(uid)):
             _add(subscription, kind, payload, uid)
+
+
+def _listeners(workspace_id: int, kind: str) -> list[Subscription]:
+    query = select(Subscription).filter_by(workspace_id=workspace_id, is_active=True)
+    return [one for one in db.session.scalars(query) if kind in one.events.split(",")]
 
 
 def _add(subscription: Subscription, kind: str, payload: str, uid: str) -> Call:
