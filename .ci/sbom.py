@@ -20,8 +20,8 @@ CALLED_BY_NPM = {"htmx": "htmx.org"}
 
 def main(target: Path) -> None:
     program = Path(sys.executable).with_name("cyclonedx-py")
-    how = ["--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "-o", target]
-    subprocess.run([program, "requirements", ROOT / "requirements.lock", *how], check=True)
+    how = ["--pyproject", str(ROOT / "pyproject.toml"), "--output-reproducible", "-o", str(target)]
+    subprocess.run([program, "requirements", str(ROOT / "requirements.lock"), *how], check=True)
     listed = json.loads(target.read_text())
     listed["components"] += vendored()
     listed["dependencies"] += [{"ref": one["bom-ref"]} for one in vendored()]
