@@ -41,6 +41,7 @@ def test_the_panel_starts_without_what_it_may_never_need(tmp_path):
 def test_it_works_from_any_directory(tmp_path):
     upgraded = wa_admin("db", "upgrade", cwd=tmp_path)
     assert upgraded.returncode == 0, upgraded.stderr
+    assert {oct(made.stat().st_mode)[-2:] for made in (tmp_path / "data").iterdir()} == {"00"}
     listed = wa_admin("sessions", "list", cwd=tmp_path)
     assert (listed.returncode, "no session yet" in listed.stdout) == (0, True)
 

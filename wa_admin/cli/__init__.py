@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from importlib import import_module
@@ -50,6 +51,7 @@ def main() -> None:
 
         print(f"wa-admin {version('wa-admin')}")
         return
+    os.umask(0o077)  # the first command makes the database, which holds what people write
     _commands({**COMMANDS, **OF_FLASK}).main(prog_name="wa-admin")
 
 
