@@ -61,7 +61,7 @@ class AppReceiver:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer in ("hang", "hang_up"):
             if answer == "hang":
-                self.released.wait(30)
+                self.released.wait(120)
             handler.close_connection = True
             handler.connection.shutdown(socket.SHUT_RDWR)
             return
@@ -75,7 +75,7 @@ class AppReceiver:
         handler.end_headers()
         if answer == "drip":
             handler.wfile.write(b"x")
-            self.released.wait(30)
+            self.released.wait(120)
             handler.close_connection = True
         if answer == "flood":
             self._flood(handler)

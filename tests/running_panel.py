@@ -24,7 +24,7 @@ class RunningPanel:
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.port}",
             headers={"Authorization": f"Bearer {key}"},
-            timeout=30,
+            timeout=60,
             trust_env=False,
             verify=False,  # without it, certificates are read that nobody asks for
         )
@@ -38,7 +38,7 @@ class RunningPanel:
             stderr=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        for _ in range(400):
+        for _ in range(1200):
             try:
                 self.client.get("/healthz")
                 return
@@ -60,7 +60,7 @@ class RunningPanel:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(60)
 
     def kill(self) -> None:
         self.process.kill()

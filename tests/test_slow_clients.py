@@ -39,4 +39,4 @@ def test_forty_slow_heads_and_forty_slow_bodies_hold_up_nobody(panel):
             assert panel.client.get("/healthz").status_code == 200
             took.append(time.perf_counter() - began)
     # not the slowest: on a busy machine that one says more about the machine
-    assert sorted(took)[PROBES // 2] < 0.1
+    assert sorted(took)[PROBES // 2] < 0.5

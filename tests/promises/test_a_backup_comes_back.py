@@ -22,7 +22,7 @@ pytestmark = pytest.mark.sqlite
 def done(up, *arguments):
     environ = up.environ | {"WA_BACKUP_PASSPHRASE": PASSPHRASE}
     ran = subprocess.run(
-        [WA_ADMIN, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=90
+        [WA_ADMIN, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=200
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -77,7 +77,7 @@ def test_logins_come_back_without_a_code_and_nothing_is_sent_by_itself(place, tm
     again = place("data")
     number = Number(again, key)
     number.phone.act("mode", network="up")
-    wait_until(lambda: number.status == "connected", 20)
+    wait_until(lambda: number.status == "connected")
     assert codes_shown(tmp_path / "data") == number_of_codes  # nobody was asked to scan
     assert not [one for one in number.phone.received() if one["text"] != "before the backup"]
     found = statuses(tmp_path / "data")
@@ -86,7 +86,7 @@ def test_logins_come_back_without_a_code_and_nothing_is_sent_by_itself(place, tm
 
     number.api.post(f"/messages/{waiting[0]}/retry/").raise_for_status()
     number.send("new")
-    wait_until(lambda: {one["text"] for one in number.phone.received()} >= {"waits 0", "new"}, 20)
+    wait_until(lambda: {one["text"] for one in number.phone.received()} >= {"waits 0", "new"})
     assert "waits 1" not in {one["text"] for one in number.phone.received()}
     number.close()
     again.stop()

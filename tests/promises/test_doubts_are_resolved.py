@@ -79,7 +79,7 @@ def kill_a_worker(environ, crash_at):
     if not crash_at:
         time.sleep(random.uniform(0.1, 0.25))
         worker.kill()
-    worker.wait(20)
+    worker.wait(120)
 
 
 def two_minutes_later():

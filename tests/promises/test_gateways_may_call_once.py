@@ -71,7 +71,7 @@ def read_left_over(data_dir, **environ):
     """A scheduler's turn, in a process of its own."""
     ours = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", **environ}
     command = [sys.executable, "-c", READ_LEFT_OVER]
-    return subprocess.run(command, env=os.environ | ours, timeout=60, stderr=subprocess.DEVNULL).returncode
+    return subprocess.run(command, env=os.environ | ours, timeout=120, stderr=subprocess.DEVNULL).returncode
 
 
 def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, report):
@@ -115,7 +115,7 @@ def test_one_that_was_under_way_at_a_kill_is_read_once(panel, report, point, ans
     with suppress(httpx.TransportError):  # without an answer it sends it again
         answered.append(report(receipt(1)).status_code)
     assert len(answered) == answers
-    assert panel.process.wait(10) == 137
+    assert panel.process.wait(60) == 137
     del panel.environ["WA_ADMIN_CRASH_AT"]
     panel.start()
     leases_run_out()

@@ -13,7 +13,7 @@ from wa_admin.extensions import db
 from wa_admin.models import Reason, Receipt, Status
 from wa_admin.services import gateways
 
-SOON_SECONDS = 30  # 15 are promised, on a machine that has nothing else to do
+SOON_SECONDS = 60  # 15 are promised, on a machine that has nothing else to do
 PHONE = "6281234567890"
 
 
@@ -83,4 +83,4 @@ def test_a_state_that_nobody_told_is_right_soon_after_the_start(gateway, panel, 
         wait_until(lambda: look(connected) == (Status.DISCONNECTED, Reason.LOGGED_OUT), SOON_SECONDS)
     finally:
         scheduler.terminate()
-        scheduler.wait(20)
+        scheduler.wait(60)

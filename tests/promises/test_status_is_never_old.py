@@ -11,7 +11,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import Look, Reason
 from wa_admin.services import watch
 
-WITHIN_SECONDS = 20  # checks are made every 5 s here, every 30 s otherwise
+WITHIN_SECONDS = 60  # checks are made every 5 s here, every 30 s otherwise
 
 
 @pytest.fixture

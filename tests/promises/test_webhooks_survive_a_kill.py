@@ -47,7 +47,7 @@ def call(make_app, receiver):
 
 def killed_at(point, environ):
     crash = {"WA_ADMIN_CRASH_AT": point}
-    return subprocess.run([sys.executable, "-c", CALL], env=environ | crash, timeout=60).returncode
+    return subprocess.run([sys.executable, "-c", CALL], env=environ | crash, timeout=120).returncode
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def twenty(make_session):
 @pytest.fixture
 def impatient(monkeypatch):
     """Gives up on a session after a moment, as on a slow gateway after ten seconds."""
-    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(checkup, "PATIENCE_SECONDS", 1.0)
 
 
 def looks():
@@ -71,7 +71,7 @@ def test_all_are_confirmed_in_one_statement(stub, twenty, on_statement):
 def test_a_session_that_does_not_answer_is_not_its_gateway(stub, twenty, impatient):
     def deaf(asked):
         if asked.path.endswith("/line_7"):
-            time.sleep(1)
+            time.sleep(4)
         return state_of(asked)
 
     stub.script["connectionState"] = deaf
@@ -88,7 +88,7 @@ def test_a_gateway_that_answers_nothing_any_more_is_lost_and_not_asked_for_every
 ):
     def hang(asked):
         stub.script["verify-creds"] = hang
-        time.sleep(1)
+        time.sleep(4)
         return state_of(asked)
 
     stub.script["connectionState"] = hang

@@ -42,13 +42,13 @@ def test_a_gateway_that_is_down_is_said_in_words(app):
 
 def test_a_gateway_that_hangs_is_not_waited_for_longer_than_a_person_would(stub, app):
     hangs = threading.Event()
-    stub.script["create"] = lambda _: (hangs.wait(5), (200, {}))[1]
+    stub.script["create"] = lambda _: (hangs.wait(60), (200, {}))[1]
     wa_session, began = create(), time.monotonic()
     refused = pytest.raises(gateways.GatewayRefused, match="did not answer in time. Try again")
     with refused, links.asking(wa_session, seconds=0.5) as driver:
         driver.create(wa_session.session_id)
     hangs.set()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
     assert links.PATIENCE_SECONDS <= 10
 
 
@@ -56,9 +56,9 @@ def test_one_deadline_holds_for_all_calls_of_a_click(stub, app):
     stub.script["connectionState"] = lambda _: (time.sleep(0.3), (200, {"instance": {"state": "open"}}))[1]
     wa_session, began = create(), time.monotonic()
     with pytest.raises(gateways.GatewayRefused), links.asking(wa_session, seconds=0.5) as driver:
-        for _ in range(10):
+        for _ in range(300):
             driver.state(wa_session.session_id)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30  # 90 s, had each its own
 
 
 def test_what_an_event_told_while_we_asked_is_kept(stub, app):
