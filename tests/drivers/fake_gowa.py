@@ -248,13 +248,12 @@ class FakeGowa(FakeGateway):
         if not isinstance(line, Line):
             return line
         assert "%" not in asked.path
-        since = datetime.fromisoformat(asked.query["start_time"]).timestamp()
+        newest = self.left_to(line.instance, chat)[: int(asked.query["limit"])]
         found = [
             {"id": sent.provider_id, "chat_jid": chat, "content": sent.text, "is_from_me": True}
             | {"timestamp": datetime.fromtimestamp(sent.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
             | {"media_type": "image" if sent.attached is not None else ""}
-            for sent in self.left_to(line.instance, chat)
-            if sent.at >= since
+            for sent in newest
         ]
         return self.ok({"data": found, "pagination": {"limit": 50, "offset": 0, "total": len(found)}})
 

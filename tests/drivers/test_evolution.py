@@ -266,6 +266,23 @@ def test_evolution_is_told_nothing_of_our_references(gateway):
     assert "x-reference" not in seen.requests[0].headers
 
 
+@pytest.mark.parametrize(
+    ("cause", "error"),
+    [
+        ("Error: item-not-found", Rejected),
+        ("Error: Connection Closed", NotConnected),
+        ("TypeError: Cannot read properties of undefined (reading 'groupMetadata')", NotConnected),
+    ],
+)
+def test_a_group_that_is_not_found_is_no_session_that_is_not_found(gateway, pauses, cause, error):
+    driver, seen = gateway()
+    said = {"status": 404, "error": "Not Found", "response": {"message": ["Error fetching group", cause]}}
+    seen.say("GET /group/findGroupInfos/coded", said, 404)
+    with pytest.raises(error):
+        driver.group_name("coded", "120363000000000001@g.us")
+    assert pauses == []
+
+
 def test_the_deadlines_outlast_what_evolution_takes(gateway):
     driver, seen = gateway("create_qr", "connect_when_open", "sendText_ok")
     driver.create(BOT)

@@ -18,6 +18,7 @@ from .shapes import text_of
 
 NOT_CONNECTED = (
     "Connection Closed",
+    "(reading 'groupMetadata')",
     "(reading 'onWhatsApp')",
     "(reading 'waUploadToServer')",
     "instance is not connected",
@@ -41,8 +42,11 @@ def refusal(answer: Answer) -> GatewayError:
     said, text = answer.body if isinstance(answer.body, dict) else {}, answer.text
     if named := BY_CODE.get((answer.status, text_of(said, "code"))):
         return named(text)
-    if answer.status in (400, 500) and any(words in text for words in NOT_CONNECTED):
+    is_of_group = answer.status == 404 and "Error fetching group" in text  # and says nothing of the session
+    if (answer.status in (400, 500) or is_of_group) and any(words in text for words in NOT_CONNECTED):
         return NotConnected(text)
+    if is_of_group:
+        return Rejected(text)
     if answer.status == 400 and answer.body == {}:  # whatsappNumbers of one that never was connected
         return NotConnected("never connected")
     if answer.status == 400 and _says_not_on_whatsapp(said):
