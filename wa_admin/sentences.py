@@ -215,9 +215,10 @@ def line(event: Event, names: Names, note: str = "") -> Line:
 
 def lasted(before: Event, event: Event) -> str:
     """How long the session had been connected, or away, when that changed; else nothing."""
-    if _is_up(before) == _is_up(event):
+    seconds = (event.at - before.at).total_seconds()
+    if _is_up(before) == _is_up(event) or seconds < 1:
         return ""
-    time = moments.span((event.at - before.at).total_seconds())
+    time = moments.span(seconds)
     if _is_up(before):
         return _("It had been connected for %(time)s.", time=time)
     return _("It had been away for %(time)s.", time=time)

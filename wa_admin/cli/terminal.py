@@ -191,7 +191,10 @@ def _words_of(code: str) -> str:
 def _trouble_with(error: Any) -> str:
     text = " ".join(str(error.orig).split())
     if "no such table" in text or "does not exist" in text or "no such column" in text:
-        return "The database is not up to date: run `wa-admin db upgrade` (`wa-admin up` does it too)."
+        return (
+            "The database is not up to date, or not the one you mean: run `wa-admin db upgrade`, which "
+            "`wa-admin up` does too, or set WA_DATA_DIR to where it is."
+        )
     if "locked" in text:
         return "The database is busy: try again in some seconds."
     return f"The database cannot be used: {text}"
