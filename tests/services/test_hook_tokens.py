@@ -37,18 +37,13 @@ def evolution(app, make_session):
 
 @pytest.fixture
 def write(evolution, client):
-    """Evolution tells a message as it is told to now, or as it was by this hook: the answer, and whether it
-    was kept."""
+    """Somebody writes, and Evolution tells it by the webhook that it has, or by this one: what we answer."""
 
-    def write(hook=None, **headers):
-        line = evolution.lines["support_line"]
-        hook = hook or dict(line.more["hook"])
+    def write(hook=None):
+        hook = hook or hook_of(evolution)
         evolution.write("support_line", f"Halo {len(evolution.told)}")
         _, body = evolution.told[-1]
-        told = {**(hook["headers"] or {}), **headers}
-        answer = client.post(urlsplit(hook["url"]).path, data=body, headers=told)
-        db.session.rollback()
-        return answer.status_code
+        return client.post(urlsplit(hook["url"]).path, data=body, headers=hook["headers"]).status_code
 
     return write
 
@@ -67,7 +62,8 @@ def settle_later():
     gateway_hooks.settle(gateway.id, gateways.driver(gateway), clock.now() + timedelta(minutes=31))
 
 
-def test_what_comes_before_the_upgrade_is_known_is_taken(evolution, write):
+def test_until_the_first_check_the_address_is_enough(evolution, write):
+    assert "address alone" in gateway_hooks.proof(gateways.of_workspace())
     assert write() == 200
     assert kept() == 1
 
@@ -79,6 +75,7 @@ def test_a_check_gives_every_session_a_token_of_its_own(evolution, write):
     assert ours["url"] == another["url"] != before["url"]
     assert ours["headers"]["Authorization"] != another["headers"]["Authorization"]
     assert write() == 200
+    assert "token" in gateway_hooks.proof(gateways.of_workspace())
     assert urlsplit(ours["url"]).path.rpartition("/")[2] not in str(ours["headers"])
 
 
