@@ -11,9 +11,10 @@ from threading import Event, Thread
 
 from flask import Flask
 
-from .services import inbox
+from .services import gateways, inbox
 
 LONGEST_REST_SECONDS = 0.2
+LOADS_AFTER_SECONDS = 2.0  # so that nobody waits for it who opens the first page
 BATCHES = 10  # the thread that answers is wanted for other requests
 FINISH_WITHIN_SECONDS = 5.0
 
@@ -51,10 +52,20 @@ class HookReader:
             self._came.set()
 
     def _run(self) -> None:
+        if not self._came.wait(LOADS_AFTER_SECONDS):
+            self._load()
         while self._came.wait() and not self._is_over.is_set():
             self._came.clear()
             while self._unread and not self._is_over.is_set():
                 self._read_some(self._unread.pop())
+
+    def _load(self) -> None:
+        """What speaks HTTP takes a quarter of a second to load, which is too long for the first webhook."""
+        with self._app.app_context():
+            try:
+                gateways.load_drivers()
+            except Exception:
+                _log.exception("the drivers of the gateways are loaded later")
 
     def _read_some(self, gateway_id: int) -> None:
         began = time.monotonic()

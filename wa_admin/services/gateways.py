@@ -148,6 +148,12 @@ def driver(gateway: Gateway) -> Driver:
         return _drivers[key]
 
 
+def load_drivers() -> None:
+    """Those of all gateways, before anybody has to wait for one."""
+    for gateway in db.session.scalars(select(Gateway)).all():
+        driver(gateway)
+
+
 def driver_of(gateway_id: int) -> Driver:
     """The driver of the gateway as it is at this moment; leaves no transaction open. Raises LookupError for
     one that is gone."""
