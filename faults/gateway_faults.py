@@ -6,15 +6,15 @@ import random
 import socket
 import time
 
-from wa_admin.app import vault
+from waiting import until
+
 from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus
-from wa_admin.services import gateways
 
 from . import phone
 from .outcome import Figure, Outcome
 from .phone import JSON, Fate, Handed, Phone, breaks_off_after, drips, says
-from .place import KEY, SEND_SECONDS, Make, Place, until
+from .place import SEND_SECONDS, Make, Place
 
 QUEUED, FAILED, UNCERTAIN = MessageStatus.QUEUED, MessageStatus.FAILED, MessageStatus.UNCERTAIN
 GRACE_SECONDS = 0.5
@@ -61,7 +61,7 @@ def each_in_its_cell(make: Make) -> Outcome:
             if place.statuses()[text] != expected:
                 wrong.append(f"{name}: {place.statuses()[text]}")
             _out_of_the_way()
-        place.session("Nobody", _gateway_at(_port_of_nobody()))
+        place.session("Nobody", place.gateway_at(_port_of_nobody()))
         (text,) = place.accept(1, "Nobody")
         worker.drain()
         if place.statuses()[text] != QUEUED:
@@ -78,20 +78,6 @@ def _out_of_the_way() -> None:
         db.session.query(Message).filter_by(status=QUEUED).update({"status": MessageStatus.CANCELLED})
 
 
-def _gateway_at(port: int) -> int:
-    with writing():
-        row = gateways.new(
-            kind="evolution",
-            name=f"Gateway {port}",
-            base_url=f"http://127.0.0.1:{port}",
-            allow_private=True,
-            sealed_key=vault().seal(KEY),
-            capabilities="qr",
-        )
-        db.session.add(row)
-    return row.id
-
-
 def _port_of_nobody() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -105,7 +91,7 @@ def none_outlives_its_deadline(make: Make) -> Outcome:
         fates = iter([drips(b"HTTP/1.1 201 Created\r\n", b"X-Slow: yes\r\n"), drips(_head(500), b" ")] * 2)
         slow.fate = lambda phone, handed: next(fates)(phone, handed)
         place.session()
-        place.session("Slow", _gateway_at(slow.port))
+        place.session("Slow", place.gateway_at(slow.port))
         scheduler = place.run("schedule")
         try:
             alone = _rate(place)

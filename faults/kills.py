@@ -6,35 +6,40 @@ import os
 import random
 import signal
 import statistics
-import threading
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Sized
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import count, pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
-from locked_database import locked
+import signed
 from running_panel import RunningPanel
+from stub_gateway import Asked
+from waiting import until
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import HookCall, Message, MessageStatus, Receipt
-from wa_admin.services import gateways, inbox
+from wa_admin.services import inbox
 
 from .outcome import Figure, Outcome, total
 from .phone import Handed, Phone, taken, taken_after
-from .place import Make, Place, Worker, until
+from .place import SEND_SECONDS, Make, Place, Worker
+from .syncs import counted
+from .worker import TICK_SECONDS
 
-SENDS, KILLS_OF_PANEL = 1000, 5
-KILLS_AT_EACH_POINT = 3
+SENDS, KILLS_OF_PANEL, COUNTED = 1000, 5, 30
+KILLS_AT_EACH_POINT = 20  # with references, and as many without
 POINTS = ("before_claim", "after_claim", "before_hand_over", "bytes sent", "before_result")
 HOOKS, HOOKS_A_SECOND = 300, 200
 LONGEST_GAP_SECONDS = 15.0
+TICKS = 30  # watched twice
 
 
 def accepted_is_on_disk(make: Make) -> Outcome:
@@ -64,15 +69,39 @@ def accepted_is_on_disk(make: Make) -> Outcome:
                 panel.start()
             for one in sending:
                 one.result()
-        rows = list(db.session.scalars(db.select(Message.body)))
+        waits = _waits_for_the_disk(place, panel)
+        rows = list(db.session.scalars(db.select(Message.body).where(Message.body.in_(ids))))
         missing = len(set(ids) - set(rows))
         return Outcome(
             accepted=len(ids),
             double=len(rows) - len(set(rows)),
             lost=missing,
             max_latency_seconds=max(ids.values()),
-            figures=[Figure("accepted but missing", missing, 0), Figure("kills", KILLS_OF_PANEL)],
+            figures=[
+                Figure("accepted but missing", missing, 0),
+                Figure("kills", KILLS_OF_PANEL),
+                *([Figure("waits for the disk, per commit", waits, 1.0, is_least=True)] if waits else []),
+            ],
         )
+
+
+def _waits_for_the_disk(place: Place, panel: RunningPanel) -> float | None:
+    """For each message that is accepted; None where nobody can count."""
+    pid = panel.process.pid
+    if not place.is_sqlite:
+        with place.engine.connect() as connection:
+            directory = connection.exec_driver_sql("SHOW data_directory").scalar_one()
+        pid = int(Path(directory, "postmaster.pid").read_text().split()[0])
+        panel.kill()
+    with counted(pid, place.data_dir / "syncs") as count_so_far:
+        if not place.is_sqlite:
+            panel.start()  # its connections are made while somebody counts
+        if count_so_far is None:
+            return None
+        before = count_so_far()
+        for number in range(COUNTED):
+            assert panel.send(f"counted {number}").status_code == 202
+        return (count_so_far() - before) / COUNTED
 
 
 def _more_than(found: Sized, enough: float) -> bool:
@@ -131,14 +160,14 @@ def webhooks_are_kept(make: Make) -> Outcome:
     with make() as place:
         place.session()
         panel = place.panel()
-        path = "/hooks/" + gateways.hook_url(gateways.of_workspace()).split("/hooks/")[1]
+        path, bearing = signed.address(), signed.bearing()
         numbers, kept, taken_seconds = count(1), set(), []
 
         def post(number: int, began: float, first: int) -> None:
             time.sleep(max(0.0, began + (number - first) / HOOKS_A_SECOND - time.monotonic()))
             sent_at = time.monotonic()
             with suppress(httpx.TransportError):
-                if panel.client.post(path, json=_receipt(number)).status_code == 200:
+                if panel.client.post(path, json=receipt(number), headers=bearing).status_code == 200:
                     taken_seconds.append(time.monotonic() - sent_at)
                     kept.add(f"3EB{number}")
 
@@ -184,41 +213,76 @@ def webhooks_are_kept(make: Make) -> Outcome:
         )
 
 
-def _receipt(number: int) -> dict[str, Any]:
+def receipt(number: int) -> dict[str, Any]:
     at = f"2026-11-21T02:{number // 60 % 60:02}:{number % 60:02}.000Z"
     data = {"keyId": f"3EB{number}", "fromMe": True, "status": "READ"}
     return {"event": "messages.update", "instance": "support_line", "data": data, "date_time": at}
 
 
 def one_leads(make: Make) -> Outcome:
-    """R11: the leader is killed, and the next one frozen and thawed, while messages leave."""
+    """R11: of four schedulers, on PostgreSQL on two machines, one leads; it is killed, and the next one
+    frozen and thawed, while messages leave."""
     with make(pace_seconds=0.05) as place:
         place.session()
-        first = place.scheduler()
+        ticks = _ticks_of(place.phone)
+        program = f"faults.worker schedule {SEND_SECONDS} http://127.0.0.1:{place.phone.port}"
+        homes = [place.data_dir, place.data_dir if place.is_sqlite else place.other_machine()]
+        first = place.scheduler(homes[0], program)
         assert until(first.leads), first.said()
-        second = place.scheduler()
-        assert until(second.stands_by), second.said()
+        others = [place.scheduler(home, program) for home in (homes[1], *homes)]
+        assert until(lambda: all(one.stands_by() for one in others)), others[0].said()
         place.accept(60, recipients=60)
-        assert until(lambda: len(place.phone.arrived) > 20)
+        steady = [_watched(ticks)]
         first.kill()
-        assert until(lambda: second.leads() and len(place.phone.arrived) > 40), second.said()
-        third = place.scheduler()
-        assert until(third.stands_by), third.said()
+        assert until(lambda: any(one.leads() for one in others)), others[0].said()
+        second = next(one for one in others if one.leads())
+        assert until(lambda: len(place.phone.arrived) > 40), second.said()
         second.freeze()
-        if place.is_sqlite:  # its lock is the kernel's: who is frozen keeps it, and nobody else sends
-            time.sleep(3)
-        else:
-            assert until(third.leads), third.said()
+        rest = [one for one in others if one is not second]
+        assert until(lambda: any(one.leads() for one in rest)), rest[0].said()
         place.accept(20, recipients=60)
         second.thaw()
+        thawed_at = time.monotonic()
+        assert until(second.stands_by), second.said()
         place.take_up_what_was_left()
         assert until(place.has_settled, 60), "messages are left"
-        leaders = sum(one.leads() for one in (second, third))
-        gaps = [later.at - earlier.at for earlier, later in pairwise(place.phone.arrived)]
+        steady.append(_watched(ticks))
+        gaps = [later.at - earlier.at for earlier, later in pairwise(ticks)]
+        woken = sum(tick.pid == second.process.pid and tick.at > thawed_at for tick in ticks)
         return place.outcome(
-            Figure("longest gap, seconds", max(gaps), LONGEST_GAP_SECONDS),
-            Figure("leaders at the end", leaders, 1),
+            Figure("longest gap, seconds", max(gaps), LONGEST_GAP_SECONDS, of_clock=True),
+            Figure("leaders at the end", sum(one.leads() for one in others), 1),
+            Figure("leaders at a time", max(len({tick.pid for tick in some}) for some, _ in steady), 1),
+            Figure("duties begun by the one that woke up", woken, 0),
+            Figure("ticks too many or too few", max(off for _, off in steady), 1.5, of_clock=True),
         )
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A leader was at its duty."""
+
+    pid: int
+    at: float  # monotonic
+
+
+def _ticks_of(phone: Phone) -> list[Tick]:
+    ticks: list[Tick] = []
+
+    def tick(asked: Asked) -> tuple[int, dict[str, str]]:
+        ticks.append(Tick(int(asked.path.rpartition("/")[2]), time.monotonic()))
+        return 200, {}
+
+    phone.script["tick"] = tick
+    return ticks
+
+
+def _watched(ticks: list[Tick]) -> tuple[list[Tick], float]:
+    """The ticks of some seconds, and by how many they differ from what the timetable says."""
+    there, began = len(ticks), time.monotonic()
+    time.sleep(TICKS * TICK_SECONDS)
+    some = ticks[there:]
+    return some, abs(len(some) - (time.monotonic() - began) / TICK_SECONDS)
 
 
 def what_began_is_finished(make: Make) -> Outcome:
@@ -247,30 +311,8 @@ def what_began_is_finished(make: Make) -> Outcome:
 
 def _stopped_in_flight(place: Place, panel: RunningPanel) -> tuple[int, int]:
     """Of six requests that wait for the database, how many are answered; and how the panel ended."""
-    with _held(place, 1.5), ThreadPoolExecutor(6) as apps:
+    with place.locked(1.5), ThreadPoolExecutor(6) as apps:
         answers = [apps.submit(panel.send, f"in flight {number}") for number in range(6)]
         time.sleep(0.5)
         code = panel.stop()
         return sum(answer.result().status_code == 202 for answer in answers), code
-
-
-@contextmanager
-def _held(place: Place, seconds: float) -> Iterator[None]:
-    """Nobody can write for so long."""
-    if place.is_sqlite:
-        with locked(place.data_dir, seconds):
-            yield
-        return
-    is_taken = threading.Event()
-
-    def hold() -> None:
-        with place.engine.connect() as connection:
-            connection.exec_driver_sql("LOCK TABLE message IN EXCLUSIVE MODE")
-            is_taken.set()
-            time.sleep(seconds)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    is_taken.wait()
-    yield
-    holder.join()

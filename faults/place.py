@@ -6,18 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 from databases import Memory
+from locked_database import locked
 from running_panel import RunningPanel, free_port
 from running_scheduler import RunningScheduler
 
 from wa_admin import clock, create_app, up
+from wa_admin.app import vault
 from wa_admin.crypto import new_token
 from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus, Status, WhatsAppSession
@@ -28,6 +32,7 @@ from .phone import Phone
 
 KEY = "gateway-key-of-the-fault-runs"
 SEND_SECONDS = 1.5
+SCHEDULER = "wa_admin.scheduler"
 ENDED = {MessageStatus.FAILED, MessageStatus.UNCERTAIN, MessageStatus.CANCELLED, MessageStatus.EXPIRED}
 
 
@@ -93,18 +98,38 @@ class Place:
             db.session.add(row)
         return row.id
 
+    def gateway_at(self, port: int) -> int:
+        """One more, which knows nothing of references; its id."""
+        with writing():
+            row = gateways.new(
+                kind="evolution",
+                name=f"Gateway {port}",
+                base_url=f"http://127.0.0.1:{port}",
+                allow_private=True,
+                sealed_key=vault().seal(KEY),
+                capabilities="qr",
+            )
+            db.session.add(row)
+        return row.id
+
     def panel(self) -> RunningPanel:
         _, key = api_keys.issue(1, f"faults {len(self._begun)}", actor="cli")
         panel = RunningPanel(self.data_dir, key, **self.environ)
         self._begun.append(panel)
         return panel
 
-    def scheduler(self, **environ: str) -> RunningScheduler:
+    def scheduler(
+        self, data_dir: Path | None = None, program: str = SCHEDULER, **environ: str
+    ) -> RunningScheduler:
         log = self.data_dir / f"scheduler-{len(self._begun)}.log"
-        port = str(free_port())  # where nobody is told anything
-        scheduler = RunningScheduler(self.data_dir, log, WA_PORT=port, **self.environ, **environ)
+        environ = {"WA_PORT": str(free_port())} | self.environ | environ  # where nobody is told anything
+        scheduler = RunningScheduler(data_dir or self.data_dir, log, program, **environ)
         self._begun.append(scheduler)
         return scheduler
+
+    def other_machine(self) -> Path:
+        """The data directory of a second one, which shares the database and the keys."""
+        return Path(shutil.copytree(self.data_dir, self.data_dir.with_name(f"{self.data_dir.name}-other")))
 
     def worker(self) -> Worker:
         worker = Worker(self.run("drain"))
@@ -120,6 +145,28 @@ class Place:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+
+    @contextmanager
+    def locked(self, seconds: float) -> Iterator[None]:
+        """Nobody can store a message or a webhook for so long; leaving waits for its end."""
+        if self.is_sqlite:
+            with locked(self.data_dir, seconds):
+                yield
+            return
+        is_taken = threading.Event()
+
+        def hold() -> None:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+                connection.exec_driver_sql("LOCK TABLE message, hook_call IN EXCLUSIVE MODE")
+                is_taken.set()
+                time.sleep(seconds)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        is_taken.wait()
+        yield
+        holder.join()
 
     # --- messages ---
 
@@ -194,27 +241,24 @@ class Worker:
         return self._process.stdout.readline().strip()
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> bool:
-    """Whether it came true in time."""
-    ends = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > ends:
-            return False
-        time.sleep(0.02)
-    return True
-
-
 class Make:
-    """`with make(pace_seconds=1) as place`: one on a copy of a migrated data directory."""
+    """`with make(pace_seconds=1) as place`: one on a copy of a migrated data directory. On SQLite several may
+    be at work at once."""
 
     def __init__(self, root: Path, memory: Memory | None = None) -> None:
         self._root, self._memory = root, memory
-        self._count = 0
+        self._numbers = count(1)
+
+    def empty(self) -> dict[str, str]:
+        """The settings of a panel before its first start, with a database of its own."""
+        environ = {"WA_DATA_DIR": str(self._root / f"empty-{next(self._numbers)}")}
+        if self._memory is not None:
+            environ["WA_DATABASE_URL"] = self._memory.server.create("empty")
+        return environ
 
     @contextmanager
     def __call__(self, *, pace_seconds: float = 0, kind: str = "bundled") -> Iterator[Place]:
-        self._count += 1
-        data_dir = self._root / f"place-{self._count}"
+        data_dir = self._root / f"place-{next(self._numbers)}"
         shutil.copytree(self._root / "migrated", data_dir)
         if self._memory is not None:
             self._memory.put_back()

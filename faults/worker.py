@@ -3,8 +3,9 @@
 `python -m faults.worker drain SECONDS` forks drainers for each line on its standard input, and says which
 process the first is and how it ended: so a kill costs no start. On the line stand for how many seconds they
 drain, at least until nothing is due, how many there are, and the point at which they end themselves, if any.
-`python -m faults.worker schedule SECONDS` is the scheduler. SECONDS is the deadline of a call that sends,
-which otherwise is longer than a scenario can wait.
+`python -m faults.worker schedule SECONDS` is the scheduler, and with the URL of a phone after it one that
+tells it of each tick. SECONDS is the deadline of a call that sends, which otherwise is longer than a scenario
+can wait.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ import sys
 import time
 import traceback
 
+import httpx
 from flask import Flask
 
 from wa_admin import create_app, drivers, log, scheduler
 from wa_admin.services import deliveries
 
+TICK_SECONDS = 0.25
 
-def main(what: str, send_seconds: float) -> None:
+
+def main(what: str, send_seconds: float, phone: str = "") -> None:
     for driver in drivers.DRIVERS.values():
         driver.send_seconds = send_seconds  # type: ignore[attr-defined]
     app = create_app()
     if what == "schedule":
         log.set_up("text")
-        scheduler.run(app)
+        scheduler.run(app, [("tick", TICK_SECONDS, _tick_at(phone))] if phone else [])
         return
     print("ready", flush=True)
     for line in sys.stdin:
@@ -35,6 +39,11 @@ def main(what: str, send_seconds: float) -> None:
         print(pids[0], flush=True)
         ended = [os.waitpid(pid, 0)[1] for pid in pids]
         print(os.waitstatus_to_exitcode(ended[0]), flush=True)
+
+
+def _tick_at(phone: str) -> scheduler.Duty:
+    client = httpx.Client(base_url=phone, trust_env=False, verify=False)  # noqa: S501 - no TLS there
+    return lambda: client.get(f"/leader/tick/{os.getpid()}")
 
 
 def _forked(app: Flask, seconds: float) -> int:
@@ -59,4 +68,4 @@ def _drain(app: Flask, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]))
+    main(sys.argv[1], float(sys.argv[2]), *sys.argv[3:])

@@ -83,9 +83,13 @@ def of(item: Any, option: str) -> list[str]:
 
 
 class Server:
-    """A cluster in a temporary directory, which only this process reaches; gone with it, however it ends."""
+    """A cluster in a temporary directory, which only this process reaches; gone with it, however it ends.
 
-    def __init__(self) -> None:
+    One that is not `careless` keeps on disk what was committed, as those of others do.
+    """
+
+    def __init__(self, *, careless: bool = True) -> None:
+        self._options = (*(CARELESS if careless else ()), *SMALL, "listen_addresses=")
         self.directory = Path(tempfile.mkdtemp(prefix="wa-pg-"))  # one path that any user may pass through
         self._as = _owner()
         if self._as:
@@ -99,7 +103,7 @@ class Server:
         return self.directory / "data"
 
     def start(self) -> None:
-        options = [f"-c{option}" for option in (*CARELESS, *SMALL, "listen_addresses=")]
+        options = [f"-c{option}" for option in self._options]
         with (self.directory / "log").open("w") as log:
             self._process = subprocess.Popen(
                 [_binary("postgres"), "-D", self._data, "-k", self.directory, *options],

@@ -12,16 +12,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class RunningScheduler:
-    """`python -m wa_admin.scheduler` on a migrated `data_dir`, or on the database that the test runs on."""
+    """`python -m wa_admin.scheduler`, or another `program` that does the same, on a migrated `data_dir`, or
+    on the database that the test runs on."""
 
-    def __init__(self, data_dir: Path, log: Path, **environ: str) -> None:
+    def __init__(
+        self, data_dir: Path, log: Path, program: str = "wa_admin.scheduler", **environ: str
+    ) -> None:
         self.log = log
         plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
         if url := os.environ.get("WA_DATABASE_URL"):
             plain["WA_DATABASE_URL"] = url
         with log.open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wa_admin.scheduler"],
+                [sys.executable, "-m", *program.split()],
                 cwd=ROOT,
                 env=plain | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"} | environ,
                 stderr=said,
