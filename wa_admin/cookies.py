@@ -11,6 +11,7 @@ from werkzeug import Response
 LANGUAGE = "wa_language"
 TIME_ZONE = "wa_time_zone"  # set by app.js
 KNOWS_PASSKEY = "wa_passkey"  # of browsers that logged in with one
+KNOWN_BROWSER = "wa_known"
 
 A_YEAR = timedelta(days=365)
 

@@ -80,6 +80,39 @@ def test_too_many_tries_say_how_long_to_wait(client):
     assert "Try again in one minute." in response.text
 
 
+def guess(client, times, email="admin@example.com"):
+    """The answers to wrong passwords."""
+    return [
+        client.post("/login", data={"email": email, "password": f"wrong {n}"}).status_code
+        for n in range(times)
+    ]
+
+
+def test_a_browser_that_was_here_is_not_kept_out_by_the_guesses_of_others(app, client):
+    credentials = {"email": "admin@example.com", "password": PASSWORD}
+    assert client.post("/login", data=credentials).status_code == 303
+    client.post("/logout")
+    stranger = app.test_client()
+    assert guess(stranger, 6)[-1] == 429 and stranger.post("/login", data=credentials).status_code == 429
+    assert client.post("/login", data=credentials).status_code == 303
+
+
+def test_it_is_by_its_own(client):
+    client.post("/login", data={"email": "admin@example.com", "password": PASSWORD})
+    client.post("/logout")
+    assert guess(client, 6) == [401] * 5 + [429]
+
+
+@pytest.mark.parametrize("cookie", ["", "made.up.one", None])
+def test_a_browser_that_was_here_as_somebody_else_is_a_strangers(app, client, cookie):
+    client.post("/login", data={"email": "operator@example.com", "password": PASSWORD})
+    client.post("/logout")
+    if cookie is not None:
+        client.set_cookie("__Host-wa_known", cookie)
+    guess(app.test_client(), 6)
+    assert guess(client, 1) == [429]
+
+
 def test_tries_are_counted_across_processes(make_app, client):
     for _ in range(5):
         throttle.enter(WHO, "127.0.0.1", clock.now())

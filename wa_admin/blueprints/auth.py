@@ -17,6 +17,7 @@ from ..refusal import Refusal
 from ..services import logins, second_factor, users
 from ..services.logins import WrongPassword
 from ..services.throttle import TooManyAttempts
+from . import known_browser
 from .access import is_own_path, page_before, public, requires, without_second_factor
 from .passkey_site import by_name, site
 
@@ -36,10 +37,11 @@ def login():
     refusal = None
     if form.validate_on_submit():
         try:
-            token = logins.log_in(form.email.data, form.password.data, **where_from())
+            email, browser = form.email.data, known_browser.mark(form.email.data)
+            token = logins.log_in(email, form.password.data, browser=browser, **where_from())
             if logins.waits(token):
                 return enter(token, url_for("second_factor.second_step", next=going_on()))
-            return enter(token, going_on())
+            return known_browser.remember(enter(token, going_on()), email)
         except (WrongPassword, TooManyAttempts, TooBusy) as error:
             refusal = error
     knows_passkey = bool(cookies.held(request.cookies, cookies.KNOWS_PASSKEY))

@@ -26,6 +26,7 @@ from ..services import logins, passkeys, second_factor
 from ..services.passkeys import BadPasskey, Question, Site
 from ..services.second_factor import WrongCode
 from ..services.throttle import TooManyAttempts
+from . import known_browser
 from .access import page_before, proved, public, requires, without_second_factor
 from .auth import asked_again, enter, going_on, held_token, renew_token, where_from
 from .passkey_site import by_name, site
@@ -45,7 +46,8 @@ def second_step():
     try:
         waiting = logins.waiting(token)
         if form.validate_on_submit():
-            return enter(second_factor.pass_with_code(token, form.code.data, **where_from()), going_on())
+            whole = second_factor.pass_with_code(token, form.code.data, **where_from())
+            return known_browser.remember(enter(whole, going_on()), waiting.email)
     except logins.LoginOver as over:
         return _back_to_login(over)
     except (WrongCode, TooManyAttempts) as error:

@@ -124,16 +124,20 @@ IS_THEIRS = and_(
 )
 
 
-def log_in(email: str, password: str, *, address: str, agent: str, now: datetime | None = None) -> str:
+def log_in(
+    email: str, password: str, *, address: str, agent: str, browser: str = "", now: datetime | None = None
+) -> str:
     """Sign in and return the token of the new login, which waits for the second factor of who has one.
 
-    An unknown address costs the same time and gets the same sentence as a wrong password.
-    Raises WrongPassword, TooManyAttempts or TooBusy.
+    An unknown address costs the same time and gets the same sentence as a wrong password. A `browser` that
+    was let in before is counted apart. Raises WrongPassword, TooManyAttempts or TooBusy.
     """
     now = now or clock.now()
     email = email.strip().lower()
-    throttle.enter(email, address, now)
     user = db.session.scalar(select(User).filter_by(email=email))
+    # another password is another count: whoever is given a new one need not wait
+    counted = f"{email} in {browser} by {digest(user.password_hash)}" if user and browser else email
+    throttle.enter(counted, address, now)
     workspace_id = _home(user) if user else None
     stored = user.password_hash if user and workspace_id else passwords.nobodys()
     fits = passwords.fits(stored, password)
@@ -147,7 +151,7 @@ def log_in(email: str, password: str, *, address: str, agent: str, now: datetime
         changed = db.session.execute(account.values(password_hash=current))
         if changed.rowcount != 1:  # type: ignore[attr-defined]
             raise WrongPassword(NO_MATCH)
-        throttle.forgive(email, address, now)
+        throttle.forgive(counted, address, now)
         if not db.session.scalar(select(_has_factor).where(_user.id == user.id)):
             return enter(user.id, "password", address=address, agent=agent, now=now)
         token, workspace_id = new_token(), _home(user)
