@@ -87,6 +87,13 @@ def test_nothing_is_accepted_and_everybody_is_told_why(only, admin, send, report
     assert kept == [len(answers) - len(refused), [hook.status_code for hook in hooks].count(200)]
 
 
+def test_what_is_there_can_be_read_meanwhile(only, admin):
+    _, key = api_keys.issue(1, "orders-api", actor="cli")
+    only("query_only = ON")  # so that its use cannot be noted either
+    answer = admin.get("/api/v1/messages/", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("pragma", SQLITE_SAYS)
 def test_it_goes_on_once_that_is_mended(only, admin, send, connected, pragma):
     only(pragma)
