@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, case, cast, func, or_, select
 
 from ..extensions import db
 from ..models import Attachment, Message
@@ -54,23 +54,21 @@ def stretch_end(workspace_id: int, edge: ColumnElement[bool], order: Any) -> int
 def first_since(workspace_id: int, moment: datetime) -> int:
     """The number of the first message accepted since then, or one past the last.
 
-    Times have no index, but numbers grow with them: halving takes some 20 looks by key.
+    Times have no index, but numbers grow with them: the database halves them some 20 times, by key.
     """
     ours = Message.workspace_id == workspace_id
-    low, high = 0, (db.session.scalar(select(func.max(Message.id)).where(ours)) or 0) + 1
-    while low < high:
-        middle = (low + high) // 2
-        found = db.session.execute(
-            select(Message.id, Message.created_at)
-            .where(ours, Message.id >= middle)
-            .order_by(Message.id)
-            .limit(1)
-        ).first()
-        if found is None or found.created_at >= moment:
-            high = middle
-        else:
-            low = found.id + 1
-    return low
+    past = func.coalesce(func.max(Message.id), 0) + 1
+    span = select(cast(0, BigInteger).label("low"), past.label("high")).where(ours).cte(recursive=True)
+    middle = (span.c.low + span.c.high) // 2
+    at = select(Message.created_at).where(ours, Message.id >= middle).order_by(Message.id).limit(1)
+    is_before = at.correlate(span).scalar_subquery() < moment
+    span = span.union_all(
+        select(
+            case((is_before, middle + 1), else_=span.c.low),
+            case((is_before, span.c.high), else_=middle),
+        ).where(span.c.low < span.c.high)
+    )
+    return db.session.scalar(select(span.c.low).where(span.c.low >= span.c.high)) or 0
 
 
 def _says(text: str) -> ColumnElement[bool]:
