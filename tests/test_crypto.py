@@ -17,7 +17,7 @@ def test_the_same_is_never_sealed_alike_and_opens():
     assert base64.urlsafe_b64decode(one.partition(".")[2]).startswith(BY_GCM)
 
 
-@pytest.mark.parametrize("before", ["", f"{key_id(OLD)}."])
+@pytest.mark.parametrize("before", ["", f"{key_id(OLD)}."], ids=["alone", "with the name of its key"])
 def test_what_fernet_sealed_opens_still(before):
     sealed = before + Fernet(OLD).encrypt(b"a secret").decode()
     assert Vault((NEW, OLD)).open(sealed) == "a secret"
@@ -32,7 +32,9 @@ def test_a_changed_byte_opens_nothing(at):
         Vault((NEW,)).open(f"{id}.{base64.urlsafe_b64encode(changed).decode()}")
 
 
-@pytest.mark.parametrize("sealed", ["", "x", "not sealed at all", "gQ==", f"{key_id(NEW)}.", "…"])
+@pytest.mark.parametrize(
+    "sealed", ["", "x", "not sealed at all", "gQ==", pytest.param(f"{key_id(NEW)}.", id="no text"), "…"]
+)
 def test_what_is_not_sealed_opens_nothing(sealed):
     with pytest.raises(WrongEncryptionKey):
         Vault((NEW,)).open(sealed)
