@@ -39,7 +39,9 @@ _log = logging.getLogger(__name__)
 AT_ONCE = 8
 STORED_AT_ONCE = 50
 PATIENCE_SECONDS = 10.0  # for one session
-FRESH = timedelta(seconds=30)  # an event says more than a question
+# an event says more than a question, for a short while: two checks must fit into what `watch.age` allows
+FRESH = timedelta(seconds=10)
+HOOK_WORKS = timedelta(seconds=30)  # of a session that told something since
 HOOKS_AT_ONCE = 100  # webhooks looked at in one go; of more, others come next time
 
 
@@ -99,6 +101,7 @@ class Answer:
     question: Question
     state: State | None = None
     hook: str | None = None  # what became of its webhook; None when that was not looked at
+    is_heard: bool = False  # by an event that came before
 
 
 def look(found: Iterable[Gateway]) -> None:
@@ -170,7 +173,8 @@ def _questions(visit: Visit, told: Greeting) -> list[Question]:
         if not wa_session.is_active:
             _keep_off(visit, wa_session)
             continue
-        state = _known_state(wa_session, told.states, now)
+        is_fresh = _is_fresh(wa_session, now)
+        state = _as_it_is(wa_session) if is_fresh else _listed_state(wa_session, told.states)
         is_polled = not visit.driver.tells_codes and _is_linking(wa_session)
         question = Question(
             visit,
@@ -182,27 +186,28 @@ def _questions(visit: Visit, told: Greeting) -> list[Question]:
             wants_hook=wa_session.id in hooked,
         )
         if state is not None:
-            known.append(Answer(question, state))
+            known.append(Answer(question, state, is_heard=is_fresh))
         if question.wants_state or question.wants_hook:
             questions.append(question)
     _keep(known)
     return questions
 
 
-def _known_state(wa_session: WhatsAppSession, told: Mapping[str, State], now: datetime) -> State | None:
-    """From an event that just came, or the gateway's list; what a list says of a session that is not
-    connected is not the whole story."""
-    if _is_fresh(wa_session, now):
-        return State(wa_session.status, None, wa_session.gateway_word)
+def _as_it_is(wa_session: WhatsAppSession) -> State:
+    return State(wa_session.status, None, wa_session.gateway_word)
+
+
+def _listed_state(wa_session: WhatsAppSession, told: Mapping[str, State]) -> State | None:
+    """What a list says of a session that is not connected is not the whole story."""
     state = told.get(wa_session.instance)
     return state if state and state.status == Status.CONNECTED else None
 
 
-def _is_fresh(wa_session: WhatsAppSession, now: datetime) -> bool:
+def _is_fresh(wa_session: WhatsAppSession, now: datetime, within: timedelta = FRESH) -> bool:
     heard_at = wa_session.last_event_at
     is_steady = wa_session.reason is None and wa_session.away_since is None
     is_well = wa_session.status == Status.CONNECTED and is_steady
-    return is_well and heard_at is not None and now - heard_at < FRESH
+    return is_well and heard_at is not None and now - heard_at < within
 
 
 def _whose_hooks(visit: Visit, sessions: list[WhatsAppSession], now: datetime) -> set[int]:
@@ -213,7 +218,7 @@ def _whose_hooks(visit: Visit, sessions: list[WhatsAppSession], now: datetime) -
     active = [one for one in sessions if one.is_active]
     if visit.gateway.sealed_old_hook_secret and visit.gateway.hooks_settled_at is None:
         return {one.id for one in active}
-    silent = [one.id for one in active if not _is_fresh(one, now)]
+    silent = [one.id for one in active if not _is_fresh(one, now, HOOK_WORKS)]
     return set(random.sample(silent, min(len(silent), HOOKS_AT_ONCE)))
 
 
@@ -260,7 +265,9 @@ def _keep(answers: list[Answer]) -> None:
     if not told:
         return
     now = clock.now()
-    confirmed = [id for id, answer in told.items() if answer.state and answer.state.status is not None]
+    confirmed = [one for one in told.values() if one.state and one.state.status is not None]
+    by_event = [one.question.id for one in confirmed if one.is_heard]
+    by_word = [one.question.id for one in confirmed if not one.is_heard]
     with writing():
         rows = select(WhatsAppSession).where(WhatsAppSession.id.in_(told))
         for current in db.session.scalars(rows.with_for_update(of=WhatsAppSession)).all():
@@ -269,9 +276,10 @@ def _keep(answers: list[Answer]) -> None:
                 status.heard(current, answer.state, actor="check", now=now)
             if answer.hook == gateway_hooks.INSTALLED:
                 gateway_hooks.note_installed(current, actor="check")
-        db.session.execute(
-            update(WhatsAppSession).where(WhatsAppSession.id.in_(confirmed)).values(checked_at=now)
-        )
+        for ids, at in ((by_word, now), (by_event, WhatsAppSession.last_event_at)):
+            if ids:
+                seen = update(WhatsAppSession).where(WhatsAppSession.id.in_(ids))
+                db.session.execute(seen.values(checked_at=at))
     for answer in told.values():
         if answer.hook is not None:
             answer.question.visit.hooks_left -= 1
