@@ -96,6 +96,9 @@ class History:
 def _looks() -> dict[str, Look]:
     """Deep means the last page that is full."""
     newest = {model: db.session.scalar(select(func.max(model.id))) or 0 for model in (Line, Message)}
+    middle = (
+        db.session.scalars(select(Line.id).where(Line.chat_id == 1, Line.id > newest[Line] // 2)).first() or 0
+    )
     deep_message = 2 * board.PAGE
     deep_in_chat = f"{3 * board.PAGE + 30}.{3 * board.PAGE + 30}"
     assert min(newest.values()) > 3 * board.PAGE + 30
@@ -113,6 +116,7 @@ def _looks() -> dict[str, Look]:
         "unread_chats": lambda: chats.unread(1),
         "a_chat": lambda: conversation.page(chats.find(1, 1)),
         "a_chat_deep": lambda: conversation.page(chats.find(1, 1), deep_in_chat),
+        "a_chat_from_a_line": lambda: conversation.up_to(chats.find(1, 1), middle),
         "a_quiet_chat": lambda: conversation.page(chats.find(1, CHATS)),
         "poll_of_a_chat": lambda: conversation.version(1, 1),
         "search_for_a_common_word": lambda: chat_search.look_for(1, "lapis"),

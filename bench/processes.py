@@ -25,7 +25,7 @@ from .figure import Figure, clock, count
 
 PANELS, SCHEDULERS = 4, 4
 SENDERS = 8
-POLLS, MESSAGES = 1600, 400
+POLLS, MESSAGES = 960, 240
 WATCHED_SECONDS = 10.0
 
 
