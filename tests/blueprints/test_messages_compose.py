@@ -129,6 +129,7 @@ def test_a_file_needs_no_text(admin, connected):
     "content, name, said",
     [
         (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "cat.png", "Files of this type cannot be sent."),
+        (b"MZ\x90\x00\x03\x00\x00\x00", "invoice.pdf", "Files of this type cannot be sent."),
         (b"", "empty.pdf", "The file is empty."),
         (PNG + b"\0" * (16 * 1024 * 1024), "large.png", "16 MB at most"),
     ],

@@ -61,6 +61,19 @@ def test_whoever_looks_at_the_chat_hears_that_the_file_is_there(app, connected, 
     assert conversation.version(1, chat.id) != before
 
 
+PROGRAMS = [b"MZ\x90\x00\x03", b"\x7fELF\x02\x01\x01\x00", b"\xca\xfe\xba\xbe\x00\x00\x00\x34"]
+
+
+@pytest.mark.parametrize("content", PROGRAMS)
+def test_no_program_is_kept_whatever_it_is_called(fetched, content):
+    file = fetched(content, "invoice.pdf")
+    assert (file.state, file.attachment_id) == ("refused", None)
+
+
+def test_a_text_that_begins_like_one_is_no_program(fetched):
+    assert fetched(b"MZ is how programs of Windows begin", "note.txt").state == "kept"
+
+
 @pytest.mark.parametrize("content", [SVG, HTML, b"\n\n <html><body>x", b"  <script>alert(1)</script>"])
 def test_what_a_browser_would_run_is_not_kept_whatever_it_is_called(fetched, content):
     file = fetched(content, "cat.png")

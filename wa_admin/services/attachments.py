@@ -15,8 +15,11 @@ from ..refusal import Refusal
 LARGEST_BYTES = 16 * 1024 * 1024
 # what WhatsApp shows as a picture; anything else goes as a document
 IMAGES = ("image/jpeg", "image/png", "image/webp")
-# a page or script that a browser would run is no document to hand around
-REFUSED = ("image/svg+xml", "text/html", "application/xhtml+xml", "application/x-msdownload")
+# a page or script that a browser would run is no document to hand around, nor is a program
+PROGRAM = "application/x-executable"
+REFUSED = ("image/svg+xml", "text/html", "application/xhtml+xml", PROGRAM)
+# of Windows, of Linux, of macOS (the last one for two kinds of processors)
+PROGRAMS = (b"MZ", b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def mimetype_of(content: bytes) -> str:
         return "text/html"
     if b"<svg" in head:
         return "image/svg+xml"
+    if content.startswith(PROGRAMS) and not _is_text(content):
+        return PROGRAM
     import puremagic  # reads its tables when loaded, and few messages have a file
 
     try:
