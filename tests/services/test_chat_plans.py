@@ -6,8 +6,18 @@ import pytest
 from chatting import hear, tell
 from sqlalchemy import text
 
+from wa_admin import clock
 from wa_admin.extensions import db
-from wa_admin.services import chat_search, chats, conversation, group_names, incoming_files, retention
+from wa_admin.services import (
+    board,
+    chat_search,
+    chats,
+    conversation,
+    group_names,
+    incoming_files,
+    retention,
+    stats,
+)
 
 LARGE = ("chat", "chat_line", "message", "incoming_file", "event")
 LOOKS = {
@@ -64,6 +74,19 @@ def reads_whole(step):
 def test_no_look_reads_a_whole_table(plans, name):
     steps = plans(LOOKS[name])
     assert steps and [step for step in steps if reads_whole(step)] == []
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("look", "index"),
+    [
+        (lambda chat: board.latest(chat.session, 10), "ix_message_of_session"),
+        (lambda chat: stats.today(chat.session, clock.now()), "ix_message_oldest"),
+        (lambda chat: conversation.page(chat, "100.100"), "ix_message_to"),
+    ],
+)
+def test_what_has_been_quiet_for_long_is_not_sought_among_all(plans, look, index):
+    assert any(index in step for step in plans(look))
 
 
 def test_a_scan_would_be_noticed(plans):
