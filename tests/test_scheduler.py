@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 from waiting import PATIENCE_SECONDS, until
 
 from wa_admin import clock
@@ -29,8 +30,8 @@ def lease(app):
     """The lease as it is in the database now."""
 
     def read():
-        db.session.rollback()
-        return db.session.get(Lease, LEASE)
+        with Session(db.engine) as session:  # which holds no connection when the leader closes them all
+            return session.get(Lease, LEASE)
 
     return read
 

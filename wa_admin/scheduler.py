@@ -196,11 +196,11 @@ class Leader:
             self._run(name, duty)
 
     def _run(self, name: str, duty: Duty) -> None:
-        if self._is_stopping:
-            return
-        self._running.add(name)
+        self._running.add(name)  # first: who stops looks at what runs after saying so
         began = time.monotonic()
         try:
+            if self._is_stopping:
+                return
             with self._app.app_context():
                 duty()
         except Exception:
