@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -84,6 +85,7 @@ def _moment(column, moment):
     return moment if getattr(column.type, "timezone", False) else moment.replace(tzinfo=None)
 
 
+@cache
 def _allowed(table, column):
     for check in table.constraints:
         if isinstance(check, sa.CheckConstraint):
