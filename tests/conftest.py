@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,8 +29,24 @@ from wa_admin.models import AlertChannel, Event, Message, MessageStatus, Reason,
 from wa_admin.services import alerts, gateways, logins, users
 
 pytest_plugins = ["conformance_table", "security_figures"]
+# jsonschema would read its grammar for two seconds in each process, for "iri", which nothing here is
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 # begun first: else a worker is left alone with a long file at the end
-LONGEST = ("browser", "promises", "test_up.py", "fuzz", "cli", "services", "gateway")
+LONGEST = (
+    "browser",
+    "promises",
+    "test_wheel.py",
+    "test_upgrades.py",
+    "test_up.py",
+    "fuzz",
+    "cli",
+    "drivers",
+    "test_migrations.py",
+    "test_couriers.py",
+    "test_scheduler.py",
+    "gateway",
+    "services",
+)
 
 
 class Browser(FlaskClient):
