@@ -19,6 +19,7 @@ from . import postgresql, subjects
 from .figure import Figure, clock
 
 SHORT, LONG, CLAIMS = 100, 10_000, 50
+TURNS = 3
 
 
 def figures(place: Path) -> Iterator[Figure]:
@@ -32,8 +33,10 @@ def figures(place: Path) -> Iterator[Figure]:
 
 def _on(database: str, panel: subjects.Panel) -> Iterator[Figure]:
     with panel.app.app_context():
-        short, _ = _claims(panel.session_id, SHORT)
-        long, seconds = _claims(panel.session_id, LONG)
+        turns = [[_claims(panel.session_id, length) for length in (SHORT, LONG)] for _ in range(TURNS)]
+    (short, _), (long, seconds) = (
+        map(min, zip(*of_length, strict=True)) for of_length in zip(*turns, strict=True)
+    )
     yield Figure(f"claim_{database}_from_10000_per_100", long / short, 1.2, 1.5)
     yield clock(f"claim_{database}_milliseconds", seconds * 1000, 2.0)
 
