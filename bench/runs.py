@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import machine
 
-FILE = Path(__file__).parent / "results" / "history.jsonl"
+FILE = Path(__file__).parent / "results" / "runs.jsonl"
 KEPT, USUAL_OF = 30, 5
 
 
