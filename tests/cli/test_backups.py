@@ -16,9 +16,9 @@ from cryptography.fernet import Fernet
 
 from wa_admin import clock, config, create_app, upgrades
 from wa_admin.backups import archive, making, record
-from wa_admin.extensions import db
-from wa_admin.models import Message, MessageStatus
-from wa_admin.services import audit, outbox, sessions
+from wa_admin.extensions import db, writing
+from wa_admin.models import Message, MessageStatus, Role
+from wa_admin.services import audit, outbox, restored, sessions
 
 PASSPHRASE = "correct horse battery staple"
 TEXT = "the text of a message that is nobody's business"
@@ -403,9 +403,11 @@ def test_a_login_that_is_damaged_does_not_keep_the_rest_from_being_saved(app, ru
     assert (elsewhere / store).read_bytes() == (data_dir / store).read_bytes()
 
 
-def test_the_one_who_reads_the_message_is_told_where_it_comes_from(app, connected, admin, make_message):
-    message = make_message(connected, status=MessageStatus.UNCERTAIN, error_code="restored")
-    page = admin.get(f"/messages/{message.id}").text
+def test_the_one_who_reads_the_message_is_told_where_it_comes_from(app, connected, signed_in, make_message):
+    message = make_message(connected)
+    with writing():
+        restored.settle(clock.now(), clock.now())
+    page = signed_in(Role.ADMIN).get(f"/messages/{message.id}").text
     assert "This waited when the backup was made" in page and "Came back from a backup" in page
     assert "It arrived" in page and "Send it again…" in page
     assert db.session.get_one(Message, message.id).status == MessageStatus.UNCERTAIN
