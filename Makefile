@@ -6,7 +6,6 @@ PYTHON ?= $(eval PYTHON := $(shell for name in python3 python3.11 python3.12 pyt
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 CATALOGUES := wa_admin/translations
-CHROMIUM := chromium chromium-browser google-chrome
 
 .PHONY: setup run demo test lint bench faults fuzz audit sbom lock translations browser postgresql
 
@@ -80,12 +79,15 @@ lock: .venv/ready-for-tests
 	@touch $@
 
 browser: # for the tests in tests/browser
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do \
+		command -v $$name >/dev/null && exit 0; done; \
 	[ "$$(id -u)" = 0 ] && as_root= || as_root="sudo -n"; \
 	$$as_root true 2>/dev/null && command -v apt-get >/dev/null || \
 		{ echo "The browser tests need Chromium: apt install chromium fonts-liberation"; exit 1; }; \
 	echo "Installing Chromium for the browser tests (once) ..."; \
-	$$as_root apt-get update -qq && $$as_root apt-get install -qq -y chromium fonts-liberation >/dev/null
+	$$as_root apt-get update -qq && \
+	{ $$as_root apt-get install -qq -y chromium-headless-shell fonts-liberation >/dev/null 2>&1 || \
+		$$as_root apt-get install -qq -y chromium fonts-liberation >/dev/null; }
 
 postgresql: # a server of their own for the tests; none is left running
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null && exit 0; \

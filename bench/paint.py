@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 from . import outside, subjects
 from .figure import Figure, clock, count
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}
 SLOWER = 4

@@ -32,7 +32,7 @@ from wa_admin import create_app
 from wa_admin.extensions import db
 from wa_admin.services import api_keys, sessions
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
