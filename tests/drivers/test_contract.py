@@ -26,10 +26,12 @@ from wa_admin.drivers.contract import (
     State,
     Unsupported,
 )
+from wa_admin.drivers.signatures import token_of
 
 BOT = "Totale Bot"
 HOOK = "http://panel.example:9099/hook"
 TEXT = "Hello from the panel"
+TOKEN = {"Authorization": token_of(BOT, "sign-key")}
 
 
 @pytest.fixture(params=["bundled", "evolution"])
@@ -238,12 +240,15 @@ def test_an_empty_gateway_lists_nothing(gateway):
     assert driver.list() == []
 
 
-def test_the_webhook_is_found(gateway):
-    driver, _ = gateway("webhook_find")
-    hook = driver.webhook(BOT)
-    assert hook.url == HOOK
-    assert hook.is_enabled
-    assert hook.events == {"QRCODE_UPDATED", "CONNECTION_UPDATE", "MESSAGES_UPSERT"}
+def test_the_webhook_is_found_and_without_our_token_is_none_of_ours(gateway, record):
+    driver, seen = gateway("webhook_find")
+    seen.say(
+        "GET /webhook/find/Totale%20Bot", record("webhook_find")["response"]["body"] | {"headers": TOKEN}
+    )
+    found, ours = driver.webhook(BOT), driver.webhook(BOT)
+    assert found.url == HOOK
+    assert found.events == {"QRCODE_UPDATED", "CONNECTION_UPDATE", "MESSAGES_UPSERT"}
+    assert ours.is_enabled and not found.is_enabled
 
 
 def test_no_webhook_is_none(gateway):
@@ -251,12 +256,23 @@ def test_no_webhook_is_none(gateway):
     assert driver.webhook("probe-plain") is None
 
 
-def test_a_webhook_is_set_for_the_events_that_are_read(gateway, kind):
-    driver, seen = gateway("webhook_set")
+def test_a_webhook_is_set_for_the_events_that_are_read(gateway, kind, record):
+    driver, seen = gateway()
+    answer = record("webhook_set")["response"]["body"] | {"headers": TOKEN}
+    seen.say("POST /webhook/set/Totale%20Bot", answer, 201)
     driver.set_webhook(BOT, HOOK)
     hook = seen.body()["webhook"]
     assert set(hook.pop("events")) == DRIVERS[kind].hook_events
-    assert hook == {"enabled": True, "url": HOOK, "headers": {}, "byEvents": False, "base64": False}
+    assert hook == {"enabled": True, "url": HOOK, "headers": TOKEN, "byEvents": False, "base64": False}
+
+
+def test_a_gateway_that_keeps_no_headers_is_not_called_set_up(gateway, record):
+    driver, seen = gateway()
+    seen.say(
+        "POST /webhook/set/Totale%20Bot", record("webhook_set")["response"]["body"] | {"headers": None}, 201
+    )
+    with pytest.raises(Rejected):
+        driver.set_webhook(BOT, HOOK)
 
 
 def test_a_text_is_sent_and_its_id_comes_back(gateway):
