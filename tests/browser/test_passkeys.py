@@ -88,7 +88,9 @@ def add_passkey(device: Device, name: str = "my phone") -> None:
 
 def set_up(device: Device) -> None:
     add_passkey(device)
-    device.page.get_by_role("link", name="I have kept them").click()
+    kept = device.page.get_by_role("link", name="I have kept them")
+    kept.click()
+    expect(kept).to_be_hidden()  # else what is clicked next may be of the page before
     expect(device.page.get_by_text("my phone", exact=True)).to_be_visible()
 
 

@@ -202,8 +202,8 @@ def test_the_webhook_is_kept(driver, name, panel):
 def test_its_events_are_understood(gateway, driver, name, panel):
     driver.set_webhook(name, panel.url)
     driver.connect(name)
-    gateway.simulate("scan", name, phone=PHONE)
-    wait_until(lambda: driver.state(name).status == "connected")
+    wait_until(lambda: any(isinstance(one, CodeShown) for one in reports(driver, panel)))
+    gateway.link(name, PHONE)
     sent = driver.send_text(name, ANNA, "Halo", "ref-6")
     gateway.simulate("receipt", name, id=sent, type="read")
     gateway.simulate("inbound", name, sender=ANNA, text="Halo juga")
