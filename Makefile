@@ -5,6 +5,7 @@ PYTHON ?= $(eval PYTHON := $(shell for name in python3 python3.11 python3.12 pyt
 	done; echo python3))$(PYTHON)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+PYTEST := $(BIN)/pytest --database=both -o tmp_path_retention_count=1
 CATALOGUES := wa_admin/translations
 
 .PHONY: setup run demo test lint bench faults fuzz audit sbom lock translations browser postgresql
@@ -23,7 +24,9 @@ test: export PYTHONDONTWRITEBYTECODE = # else each process that a test starts co
 # a commit waits for the disk, 3 ms on many machines: keep it in memory where there is room
 test: export PYTEST_DEBUG_TEMPROOT ?= $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR > 1 && $$4 > 2000000 {print $$6}')
 test: .venv/ready-for-tests browser postgresql
-	$(BIN)/pytest -n 3 --dist loadfile --database=both --no-loadscope-reorder -o tmp_path_retention_count=1 $(TESTS)
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder $(TESTS) || { [ $$? = 1 ] && \
+		echo "Once more and alone, since a busy machine makes real processes late:" && \
+		$(PYTEST) --last-failed --last-failed-no-failures none $(TESTS); }
 
 lint: .venv/ready-for-tests
 	$(BIN)/ruff check
