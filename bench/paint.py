@@ -6,16 +6,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import which
 from typing import Any
 
+import chromium
 from playwright.sync_api import Browser, sync_playwright
 
 from . import outside, subjects
 from .figure import Figure, clock, count
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PHONE: Any = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "device_scale_factor": 2}
 SLOWER = 4
 LINE = {
@@ -35,7 +33,7 @@ def figures(place: Path) -> Iterator[Figure]:
     panel = subjects.Panel(place / "data")
     name, value = panel.cookie.split("=", 1)
     with outside.running_panel(place / "data") as (port, _), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=chromium.path(), args=chromium.SWITCHES)
         url = f"http://localhost:{port}/"  # which a browser trusts like https
         cookie = {"name": name, "value": value, "domain": "localhost", "path": "/", "secure": True}
         visits = [_visit(browser, url, cookie) for _ in range(VISITS)]
@@ -62,9 +60,3 @@ def _visit(browser: Browser, url: str, cookie: Any) -> tuple[float, list[str]]:
     assert page.url == url, f"{page.url} was shown instead"
     context.close()
     return painted, asked
-
-
-def _chromium() -> str:
-    found = next(filter(None, map(which, NAMES)), None)
-    assert found, "Chromium is not here: make browser"
-    return found

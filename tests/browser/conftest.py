@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
+from chromium import SWITCHES
+from chromium import path as find_chromium
 from gallery import Gallery
 from playwright.sync_api import (
     Browser,
@@ -32,15 +34,6 @@ from wa_admin import create_app
 from wa_admin.extensions import db
 from wa_admin.services import api_keys, sessions
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-SWITCHES = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 DESKTOP = {"width": 1280, "height": 900}
 HANDSET = {"width": 390, "height": 844}
 READER: Any = {"viewport": DESKTOP, "locale": "en-GB", "timezone_id": "Asia/Jakarta"}
@@ -64,10 +57,8 @@ expect.set_options(timeout=WAIT_SECONDS * 1000)
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Chromium]:
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    assert path, "the browser tests need Chromium: make browser"
     with sync_playwright() as playwright:
-        chromium = Chromium(playwright, path)
+        chromium = Chromium(playwright, find_chromium())
         yield chromium
         chromium.end()
 
