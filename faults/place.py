@@ -17,8 +17,11 @@ from pathlib import Path
 
 from databases import Memory
 from locked_database import locked
+from psycopg.errors import DeadlockDetected
 from running_panel import RunningPanel, free_port
 from running_scheduler import RunningScheduler
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from wa_admin import clock, create_app, up
 from wa_admin.app import vault
@@ -153,20 +156,12 @@ class Place:
             with locked(self.data_dir, seconds):
                 yield
             return
-        is_taken = threading.Event()
-
-        def hold() -> None:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
-                connection.exec_driver_sql("LOCK TABLE message, hook_call IN EXCLUSIVE MODE")
-                is_taken.set()
-                time.sleep(seconds)
-
-        holder = threading.Thread(target=hold)
-        holder.start()
-        is_taken.wait()
-        yield
-        holder.join()
+        with self.engine.connect() as connection:
+            _lock_the_queues(connection)
+            end = threading.Timer(seconds, connection.rollback)
+            end.start()
+            yield
+            end.join()
 
     # --- messages ---
 
@@ -267,6 +262,19 @@ class Make:
             yield place
         finally:
             place.close()
+
+
+def _lock_the_queues(connection: Connection) -> None:
+    """Among running programs, which take these tables in an order of their own: till no deadlock is met."""
+    while True:
+        try:
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
+            connection.exec_driver_sql("LOCK TABLE message, hook_call IN EXCLUSIVE MODE")
+            return
+        except OperationalError as error:
+            connection.rollback()
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
 
 
 def migrate(data_dir: Path) -> None:
