@@ -5,7 +5,17 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
+
+
+def is_locked(data_dir: Path) -> bool:
+    with closing(sqlite3.connect(data_dir / "wa-admin.db", timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 class locked:

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from locked_database import is_locked
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -18,6 +21,7 @@ class RunningScheduler:
     def __init__(
         self, data_dir: Path, log: Path, program: str = "wa_admin.scheduler", **environ: str
     ) -> None:
+        self.data_dir = data_dir
         self.log = log
         plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
         if url := os.environ.get("WA_DATABASE_URL"):
@@ -42,7 +46,16 @@ class RunningScheduler:
         return "standing by" in self.said() and not self.leads()
 
     def freeze(self) -> None:
+        """Between two transactions: with SQLite's lock it would freeze everybody who writes."""
+        self._stop()
+        while is_locked(self.data_dir):
+            self.thaw()
+            time.sleep(0.01)
+            self._stop()
+
+    def _stop(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -9,6 +9,9 @@ import time
 from datetime import timedelta
 
 import pytest
+from locked_database import locked
+from running_panel import free_port
+from running_scheduler import RunningScheduler
 from sqlalchemy.orm import Session
 from waiting import PATIENCE_SECONDS, until
 
@@ -40,6 +43,17 @@ def test_every_duty_runs_at_once_and_again(leader):
     runs = []
     leader.start([("count", 0.05, lambda: runs.append(1))])
     assert until(lambda: len(runs) >= 3)
+
+
+@pytest.mark.sqlite
+def test_a_locked_database_is_waited_for_and_then_led_on(data_dir, tmp_path):
+    with locked(data_dir, 8):
+        scheduler = RunningScheduler(data_dir, tmp_path / "log", WA_PORT=str(free_port()))
+    try:
+        assert until(scheduler.leads), scheduler.said()
+        assert "busy or away" in scheduler.said()
+    finally:
+        scheduler.kill()
 
 
 def test_a_duty_runs_in_a_context_of_its_own(leader):

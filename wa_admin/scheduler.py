@@ -18,12 +18,13 @@ from typing import Any
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import clock, config, leadership, log
 from .app import create_app
 from .callers import Callers
 from .couriers import Couriers
-from .extensions import db, writing
+from .extensions import db, will_pass, writing
 from .models import Lease
 from .services import (
     calls,
@@ -47,6 +48,7 @@ LEASE_SECONDS = 5.0
 FINISH_WITHIN_SECONDS = 10.0
 # how often a thread that only waits looks up: CPython may note a signal without waking the main thread
 LOOK_UP_SECONDS = 0.2
+FREE_AGAIN_SECONDS = 1.0
 TROUBLE_AFTER = 3  # failures of one duty in a row
 
 _log = logging.getLogger("wa_admin.scheduler")
@@ -101,7 +103,15 @@ def run(app: Flask, more: Sequence[Entry] = ()) -> None:
     try:
         while True:
             _stand_by(claim)
-            _lead(app, claim, more)
+            try:
+                _lead(app, claim, more)
+            except SQLAlchemyError as error:
+                if not will_pass(error):
+                    raise
+                _log.warning("the database is busy or away (%s): standing by", type(error).__name__)
+                time.sleep(FREE_AGAIN_SECONDS)
+            finally:
+                claim.give_up()
     except SystemExit:
         _log.info("scheduler stopped")
 
@@ -124,7 +134,6 @@ def _lead(app: Flask, claim: leadership.Claim, more: Sequence[Entry]) -> None:
         _log.warning("the lead is lost, or cannot be confirmed: everything stops")
     finally:
         leader.stop()
-        claim.give_up()
 
 
 class Leader:
