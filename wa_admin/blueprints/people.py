@@ -155,7 +155,6 @@ def _page(form: InvitationForm | None = None, **shown: Any):
         people=people,
         assigned=users.assigned(workspace_id),
         last_seen=users.last_seen(workspace_id),
-        holders=second_factor.holders(workspace_id),
         required=second_factor.is_required(workspace_id),
         invitations=invitations.listed(workspace_id),
         who=partial(sentences.who, people={one.email: one.name for one in people}),
@@ -177,7 +176,6 @@ def _person_page(
     return render_template(
         "settings/person.html",
         user=user,
-        has_factor=second_factor.of(id).are_there,
         form=form or RoleForm(sent=False, role=user.role.value),
         assignment_form=assignment_form or AssignmentForm(there, sent=False, sees=sees, sessions=own),
         opens_more=users.opens_more(user) and not current_user.is_owner,

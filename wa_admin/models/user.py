@@ -3,8 +3,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, select
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, or_, select
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from ..extensions import Base, db
 from .types import Key, Moment, UtcDateTime, Word, one_of
@@ -18,12 +18,28 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+class Passkey(Base):
+    """A WebAuthn credential: its public half."""
+
+    __tablename__ = "passkey"
+
+    id: Mapped[Key]
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    name: Mapped[str] = mapped_column(String(60))
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary(1023), unique=True)
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(default=0)
+    transports: Mapped[str] = mapped_column(String(100), default="")
+    created_at: Mapped[Moment]
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class User(Base):
     """A person. What they are where, tell their memberships; an owner keeps gateways and workspaces too."""
 
     __tablename__ = "user"
 
-    id: Mapped[Key]
+    id: Mapped[Key] = mapped_column()
     email: Mapped[str] = mapped_column(String(254), unique=True)  # lower case
     name: Mapped[str] = mapped_column(String(80))
     password_hash: Mapped[str] = mapped_column(String(200))
@@ -35,6 +51,11 @@ class User(Base):
     theme: Mapped[str] = mapped_column(String(8), default="system")  # system, light, dark
     created_at: Mapped[Moment]
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    has_second_factor: Mapped[bool] = column_property(
+        or_(sealed_totp_secret.is_not(None), select(Passkey.id).where(Passkey.user_id == id).exists()),
+        deferred=True,
+    )
 
     @classmethod
     def exists(cls) -> bool:
@@ -104,22 +125,6 @@ class Invitation(Base):
     expires_at: Mapped[Moment]
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class Passkey(Base):
-    """A WebAuthn credential: its public half."""
-
-    __tablename__ = "passkey"
-
-    id: Mapped[Key]
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
-    name: Mapped[str] = mapped_column(String(60))
-    credential_id: Mapped[bytes] = mapped_column(LargeBinary(1023), unique=True)
-    public_key: Mapped[bytes] = mapped_column(LargeBinary)
-    sign_count: Mapped[int] = mapped_column(default=0)
-    transports: Mapped[str] = mapped_column(String(100), default="")
-    created_at: Mapped[Moment]
-    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class RecoveryCode(Base):

@@ -101,13 +101,6 @@ def of(user_id: int) -> Factors:
     return Factors(has_app, list(db.session.scalars(keys)), db.session.scalar(left) or 0)
 
 
-def holders(workspace_id: int) -> set[int]:
-    """The numbers of those in the workspace who have a second factor."""
-    has_key = select(Passkey.id).where(Passkey.user_id == User.id).exists()
-    query = select(User.id).join(Membership).where(Membership.workspace_id == workspace_id)
-    return set(db.session.scalars(query.where(User.sealed_totp_secret.is_not(None) | has_key)))
-
-
 # --- authenticator app ---------------------------------------------------------------------------
 
 

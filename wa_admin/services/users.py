@@ -476,7 +476,7 @@ def _members(workspace_id: int) -> Select[Membership]:
     return (
         select(Membership)
         .join(Membership.user)
-        .options(contains_eager(Membership.user))
+        .options(contains_eager(Membership.user).undefer(User.has_second_factor))
         .where(Membership.workspace_id == workspace_id)
     )
 
