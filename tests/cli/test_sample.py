@@ -6,7 +6,7 @@ from sqlalchemy import select
 from wa_admin import clock
 from wa_admin.extensions import db
 from wa_admin.models import Message, MessageStatus
-from wa_admin.services import activity, roster, stats, timeline
+from wa_admin.services import roster, stats, timeline
 
 EVERY_ENDING = set(MessageStatus) - {MessageStatus.SENDING}
 
@@ -42,8 +42,6 @@ def test_on_the_simulator_a_phone_is_linked(make_app, port):
         toko = roster.find(1, "toko_sari")
         assert toko.is_connected and toko.waiting_count == 0
         assert timeline.strip(toko, clock.now()).interruptions == 1
-        lines = activity.page(1).lines
-        assert [line.at for line in lines] == sorted((line.at for line in lines), reverse=True)
 
 
 def test_it_does_not_mix_with_what_is_there(run, connected):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from operator import itemgetter
@@ -31,8 +30,6 @@ from ..models import (
 )
 from ..refusal import Refusal
 from . import chats, last_lines, progress, roster, sessions, timeline
-
-Happening = Callable[..., None]  # given `at`
 
 NAME, SESSION_ID, NUMBER = "Toko Sari", "toko_sari", "6281234567890"
 LINKED_FOR = timedelta(days=9)
@@ -122,9 +119,9 @@ def fill(wa_session: WhatsAppSession) -> int:
         wa_session = db.session.get_one(WhatsAppSession, wa_session.id)
         _age(wa_session, now)
         _days(wa_session, now, chance)
+        _outage(wa_session, now)
         step = timedelta(hours=22) / MESSAGES
-        # in the order in which it happened, as the pages list it
-        past: list[tuple[timedelta, Happening]] = [
+        past = [
             (MESSAGES * step - number * step, partial(_message, wa_session, number=number, chance=chance))
             for number in range(MESSAGES)
         ]
@@ -132,7 +129,6 @@ def fill(wa_session: WhatsAppSession) -> int:
             (timedelta(minutes=minutes_ago), partial(_said, wa_session, number=number))
             for number, (_, _, minutes_ago, _, _) in enumerate(SAID)
         ]
-        past += _outage(wa_session)
         for ago, happen in sorted(past, key=itemgetter(0), reverse=True):
             happen(at=now - ago)
         if wa_session.status == Status.CONNECTED:
@@ -202,7 +198,7 @@ def _days(wa_session: WhatsAppSession, now: datetime, chance: random.Random) -> 
         )
 
 
-def _outage(wa_session: WhatsAppSession) -> Iterator[tuple[timedelta, Happening]]:
+def _outage(wa_session: WhatsAppSession, now: datetime) -> None:
     """The network was away for forty minutes this morning."""
     if wa_session.status != Status.CONNECTED:
         return
@@ -213,20 +209,16 @@ def _outage(wa_session: WhatsAppSession) -> Iterator[tuple[timedelta, Happening]
         (8.33, Status.CONNECTED, None),
     )
     for hours, status, reason in changes:
-        yield timedelta(hours=hours), partial(_change, wa_session, status=status, reason=reason)
-
-
-def _change(wa_session: WhatsAppSession, at: datetime, status: Status, reason: Reason | None) -> None:
-    event = timeline.record(
-        wa_session,
-        "status",
-        workspace_id=wa_session.workspace_id,
-        actor="gateway",
-        status=status,
-        reason=reason,
-    )
-    event.at = at
-    db.session.flush()
+        event = timeline.record(
+            wa_session,
+            "status",
+            workspace_id=wa_session.workspace_id,
+            actor="gateway",
+            status=status,
+            reason=reason,
+        )
+        event.at = now - timedelta(hours=hours)
+        db.session.flush()
 
 
 def _queued(
