@@ -214,14 +214,19 @@ def line(event: Event, names: Names, note: str = "") -> Line:
 
 
 def lasted(before: Event, event: Event) -> str:
-    """How long the session had been connected, or away, when that changed; else nothing."""
+    """How long the session had been connected, or away, when that changed; nothing for a moment."""
     seconds = (event.at - before.at).total_seconds()
-    if _is_up(before) == _is_up(event) or seconds < 1:
+    if seconds < 1:
         return ""
     time = moments.span(seconds)
-    if _is_up(before):
+    if is_up(before):
         return _("It had been connected for %(time)s.", time=time)
     return _("It had been away for %(time)s.", time=time)
+
+
+def is_up(event: Event) -> bool:
+    """Whether messages went out after this change of status."""
+    return event.status == Status.CONNECTED and event.reason != Reason.GATEWAY_UNREACHABLE
 
 
 def who(actor: str, people: Mapping[str, str] | None = None) -> str:
@@ -294,7 +299,3 @@ def _why(event: Event) -> str:
     """What the gateway had to say, in our words."""
     failure = event.detail.get("failure")
     return words.error_words(failure)[0] if failure else ""
-
-
-def _is_up(event: Event) -> bool:
-    return event.status == Status.CONNECTED and event.reason != Reason.GATEWAY_UNREACHABLE

@@ -60,6 +60,18 @@ def test_a_break_says_how_long_it_lasted(admin, connected):
     assert gone.one("small").text == "It had been connected for 3 d 4 h."
 
 
+def test_a_break_lasts_until_the_connection_is_back(app, connected):
+    put("status", connected, ago=timedelta(hours=9), actor="gateway", status="connected")
+    for hours in (5, 3):
+        put("status", connected, ago=timedelta(hours=hours), status="disconnected", reason="network")
+        put("status", connected, ago=timedelta(hours=hours - 1), status="connecting")
+    assert "away" not in "".join(line.note for line in activity.page(1).lines)
+    for _ in range(60):
+        put("login", ago=timedelta(hours=1))
+    put("status", connected, actor="gateway", status="connected")
+    assert activity.page(1).lines[0].note == "It had been away for 5 h."
+
+
 def test_a_duration_reaches_back_over_the_end_of_the_page(app, connected):
     put("status", connected, ago=timedelta(hours=5), actor="gateway", status="connected")
     for _ in range(60):

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import and_, not_, select
 
 from ..extensions import db
-from ..models import AuditEntry, Event, Membership, Message, User
-from ..sentences import TOPICS, Line, Names, lasted, line
+from ..models import AuditEntry, Event, Membership, Message, Reason, Status, User
+from ..sentences import TOPICS, Line, Names, is_up, lasted, line
 from . import timeline
 
 # each of these moves the status in the same transaction: one line tells both
@@ -25,6 +25,8 @@ ACTS_ON_MESSAGES = (
     "found_at_gateway", "told_by_gateway", "resent_in_doubt",
 )  # fmt: skip
 SAME_ACT = timedelta(seconds=2)
+# `is_up` for the database
+WAS_UP = and_(Event.status == Status.CONNECTED, Event.reason.is_distinct_from(Reason.GATEWAY_UNREACHABLE))
 
 
 @dataclass(frozen=True)
@@ -106,23 +108,33 @@ def _is_one_act(act: Event, change: Event) -> bool:
 
 
 def _durations(events: list[Event]) -> dict[int, str]:
-    """By id of a change of status: how long the state before it had lasted."""
+    """By id of the change with which a session came up or went away: how long it had been otherwise."""
     notes: dict[int, str] = {}
-    later: dict[int, Event] = {}  # the oldest change seen so far, by session
-    for event in events:
-        if event.kind == "status" and event.session_id is not None:
-            if after := later.get(event.session_id):
-                notes[after.id] = lasted(event, after)
-            later[event.session_id] = event
-    for session_id, oldest in later.items():
-        if before := _change_before(session_id, oldest):
-            notes[oldest.id] = lasted(before, oldest)
+    began: dict[int, Event | None] = {}  # with which change each session became what it is
+    for event in reversed(events):
+        if event.kind != "status" or event.session_id is None:
+            continue
+        if event.session_id not in began:
+            began[event.session_id] = _began_before(event)
+        before = began[event.session_id]
+        if before is not None and is_up(before) == is_up(event):
+            continue
+        if before is not None:
+            notes[event.id] = lasted(before, event)
+        began[event.session_id] = event
     return notes
 
 
-def _change_before(session_id: int, event: Event) -> Event | None:
-    query = select(Event).filter_by(session_id=session_id, kind="status").where(Event.at < event.at)
-    return db.session.scalar(query.order_by(Event.at.desc(), Event.id.desc()).limit(1))
+def _began_before(event: Event) -> Event | None:
+    """With which change the session became what it was just before this one."""
+    earlier = select(Event).filter_by(session_id=event.session_id, kind="status").where(Event.at < event.at)
+    last = db.session.scalar(earlier.order_by(Event.at.desc(), Event.id.desc()).limit(1))
+    if last is None:
+        return None
+    was_otherwise = not_(WAS_UP) if is_up(last) else WAS_UP
+    otherwise = db.session.scalar(earlier.where(was_otherwise).order_by(Event.at.desc()).limit(1))
+    since = earlier.where(Event.at > otherwise.at) if otherwise else earlier
+    return db.session.scalar(since.order_by(Event.at, Event.id).limit(1))
 
 
 def _names(workspace_id: int, events: list[Event]) -> Names:
