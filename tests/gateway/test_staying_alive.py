@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
 from running_gateway import RunningGateway, wait_until
 from webhook_receiver import WebhookReceiver
+
+from wa_admin.gateway import process
+from wa_admin.gateway.engines.contract import EngineError
 
 
 def children(gateway: RunningGateway) -> list[psutil.Process]:
@@ -32,6 +36,20 @@ def test_a_killed_child_comes_back_without_a_code(alone: RunningGateway, receive
     assert "qrcode.updated" not in receiver.events
     assert [data["state"] for data in receiver.data("connection.update")] == ["connecting", "open"]
     assert any("again in 1 s" in line for line in alone.log)
+
+
+def test_a_child_that_reads_nothing_any_more_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "READS_WITHIN_SECONDS", 0.2)
+    ended: Future[int] = Future()
+    child = process.ChildProcess(
+        "simulator", tmp_path, lambda *_: None, lambda _child, code: ended.set_result(code)
+    )
+    os.kill(child.pid, signal.SIGSTOP)
+    with pytest.raises(EngineError) as refused:  # more than a pipe holds
+        child.submit("send_text", to="6281234567890", text="x" * 1_000_000).result(0)
+    assert (refused.value.kind, ended.result(60)) == ("not_connected", -signal.SIGKILL)
 
 
 def test_an_engine_that_aborts_is_started_again(linked: RunningGateway) -> None:

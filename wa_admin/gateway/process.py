@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ import certifi
 from wa_admin.gateway.engines.contract import EngineError
 
 log = logging.getLogger("wa_admin.gateway.child")
+
+READS_WITHIN_SECONDS = 10.0
 
 Settled = Callable[[dict[str, Any] | None, EngineError | None], None]
 # where Go looks on Linux (crypto/x509, root_linux.go); elsewhere it asks the system
@@ -56,6 +59,10 @@ class ChildProcess:
             env=start_environment(os.environ),
             start_new_session=True,  # Ctrl-C in the terminal is for the parent, which ends us in order
         )
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
+        self._room = select.poll()
+        self._room.register(self._process.stdin, select.POLLOUT)
         threading.Thread(target=self._read, daemon=True, name=f"child-{self.pid}").start()
 
     @property
@@ -98,10 +105,16 @@ class ChildProcess:
         self._process.wait()
 
     def _write(self, message: dict[str, Any]) -> bool:
+        """Whether it went out. A child that reads nothing is killed, or even a stop would wait for it."""
         assert self._process.stdin is not None
+        line = memoryview(json.dumps(message).encode() + b"\n")
         try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
+            while line:
+                if not self._room.poll(READS_WITHIN_SECONDS * 1000):
+                    log.warning("child %d reads nothing any more: killed", self.pid)
+                    self._process.kill()
+                    return False
+                line = line[os.write(self._process.stdin.fileno(), line) :]
         except OSError:
             return False
         return True
