@@ -170,6 +170,13 @@ def test_their_page_says_what_is_needed_and_nothing_of_other_gateways(client, to
     assert "Install the extension" in page.text and "theirs" not in page.text
 
 
+def test_they_are_told_what_helps_with_the_phone_and_of_no_gateway(client, make_session):
+    made = make_session(status="disconnected", reason="passkey_required", linked_at=None)
+    shown = panel(read(client.get(f"/l/{link_passes.make(1, made.id, actor='cli')[1]}").text)).text
+    assert "Removing the passkey on the phone" in shown
+    assert "WAHA" not in shown and "later" not in shown
+
+
 def test_they_can_say_no(client, token):
     signed(client, f"/l/{token}/passkey")
     client.post(f"/l/{token}/passkey/denial", headers=HTMX)
