@@ -108,6 +108,7 @@ def test_metrics_count_webhooks(client):
     "asker",
     [
         {"environ_base": {"REMOTE_ADDR": "203.0.113.9"}},
+        {"environ_base": {"REMOTE_ADDR": "203.0.113.9:4711"}},  # as some proxies write it
         {"headers": {"X-Forwarded-For": "203.0.113.9"}},
         {"headers": {"X-Forwarded-For": "203.0.113.9", "Authorization": "Bearer wak_wrong"}},
     ],

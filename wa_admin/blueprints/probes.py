@@ -1,11 +1,11 @@
 """What machines ask: does the process live, can it do its work, how much of it."""
 
-from ipaddress import ip_address
 from time import perf_counter
 
 from flask import Blueprint, Response, current_app, g, request
 
 from .. import clock
+from ..config import is_loopback
 from ..metrics import Latencies, exposition
 from ..permissions import Permission
 from ..services import api_keys, vitals
@@ -63,7 +63,6 @@ def metrics():
 
 def _is_from_this_machine():
     """Not when a proxy on this machine asks for somebody else, or a page that pointed its name at us."""
-    address = ip_address(request.remote_addr or "0.0.0.0")
     is_asked_for_another = any(name in request.headers for name in PROXY_HEADERS)
     is_named = is_trusted(request.host, current_app.config["SETTINGS"])
-    return address.is_loopback and is_named and not is_asked_for_another
+    return is_loopback(request.remote_addr or "") and is_named and not is_asked_for_another
