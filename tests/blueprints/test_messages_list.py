@@ -186,6 +186,10 @@ def test_a_poll_with_too_many_rows_is_refused(admin):
     assert admin.get(f"/messages/board?shown={listed}", headers=HTMX).status_code == 400
 
 
+def test_a_poll_for_rows_that_no_database_can_hold_finds_none(admin):
+    assert admin.get(f"/messages/board?shown={'9' * 30}", headers=HTMX).status_code == 200
+
+
 def test_another_workspace_shows_nothing_here(app, many):
     ids = [message.id for message in many[:3]]
     assert board.page(2, None).rows == []

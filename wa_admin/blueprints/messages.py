@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from flask import Blueprint, abort, flash, g, redirect, render_template, request, url_for
@@ -14,7 +15,7 @@ from ..forms.message import ComposeForm
 from ..models import Message, MessageStatus
 from ..permissions import Permission
 from ..services import activity, board, doubts, outbox, roster, search
-from . import row_number
+from . import RowNumber, row_number
 from .access import requires
 
 bp = Blueprint("messages", __name__, url_prefix="/messages")
@@ -244,7 +245,8 @@ def _day(text: str) -> date:
 
 
 def _ids(name: str) -> list[int]:
-    ids = [int(part) for part in request.args.get(name, "").split(",") if part.isdecimal()]
+    parts = request.args.get(name, "").split(",")
+    ids = [int(part) for part in parts if re.fullmatch(RowNumber.regex, part)]
     if len(ids) > board.PAGE:
         abort(400)
     return ids
