@@ -74,6 +74,18 @@ def test_what_an_event_told_while_we_asked_is_kept(stub, app):
     assert links.link(1, create().id, actor="cli").reason == Reason.NETWORK
 
 
+def test_a_late_answer_takes_back_no_connection(stub, app, make_session):
+    wa_session = make_session(status=Status.DISCONNECTED, reason=Reason.STOPPED)
+
+    def is_quicker(_):
+        with app.app_context():
+            events.take_in(gateways.of_workspace(), [StateSeen("support_line", State("connected"))])
+        return 200, {"instance": {"instanceName": "support_line", "state": "connecting"}}
+
+    stub.script["connect"] = is_quicker
+    assert links.connect(1, wa_session.id, actor="cli").look == Look.CONNECTED
+
+
 def test_disconnecting_keeps_the_login(stub, connected):
     wa_session = links.disconnect(1, connected.id, actor="sari@example.com")
     assert (wa_session.status, wa_session.reason) == (Status.DISCONNECTED, Reason.STOPPED)

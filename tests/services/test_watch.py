@@ -1,13 +1,14 @@
 from datetime import timedelta
+from threading import Thread
 
 import pytest
 from signed import bearing
 
 from wa_admin import clock
-from wa_admin.drivers.contract import Unreachable
+from wa_admin.drivers.contract import State, StateSeen, Unreachable
 from wa_admin.extensions import db, writing
 from wa_admin.models import Event, Gateway, Look, MessageStatus, Reason, Status
-from wa_admin.services import gateways, watch
+from wa_admin.services import events, gateways, watch
 
 
 def lines(kind):
@@ -175,6 +176,13 @@ def test_attempts_step_back_up_to_a_quarter_of_an_hour(stub, dropped):
     assert waits == [5, 15, 45, 135, 405, 900, 900, 900, 900]
 
 
+def test_a_session_that_is_down_for_weeks_stops_no_other(stub, dropped):
+    stub.script["connect"] = lambda _: (500, {"response": {"message": "no"}})
+    with writing():
+        dropped.reconnect_attempts = 5000
+    assert watch.reconnect_due() == 1
+
+
 def test_an_hour_of_trouble_costs_fifteen_attempts_at_most():
     spent, attempts = 0.0, 0
     while spent < 3600:
@@ -182,6 +190,17 @@ def test_an_hour_of_trouble_costs_fifteen_attempts_at_most():
         spent += longest * 0.5  # the shortest wait that the jitter allows
         attempts += 1
     assert attempts <= 15
+
+
+def test_what_an_event_told_while_it_connected_is_kept(app, stub, dropped):
+    def is_quicker(_):
+        with app.app_context():
+            events.take_in(gateways.of_workspace(), [StateSeen("support_line", State("connected"))])
+        return 200, {"instance": {"instanceName": "support_line", "state": "connecting"}}
+
+    stub.script["connect"] = is_quicker
+    watch.reconnect_due()
+    assert dropped.look == Look.CONNECTED
 
 
 def test_a_login_that_is_gone_shows_no_codes_to_nobody(stub, dropped):
@@ -225,6 +244,28 @@ def test_a_silent_storm_is_not_answered_with_restarts(stub, make_session):
     watch.reconcile()
     assert {one.look for one in several} == {Look.SILENT} and lines("restarted_for_silence") == 0
     assert not [route for route in stub.routes_asked() if "/restart/" in route]
+
+
+def test_one_that_is_unlinked_while_it_is_judged_is_not_called_silent(
+    app, connected, make_message, on_statement
+):
+    make_message(connected, status=MessageStatus.SENT, sent_at=ago(minutes=11))
+    unlinked = [StateSeen("support_line", State("disconnected", "logged_out"))]
+
+    def unlink():
+        with app.app_context():
+            events.take_in(gateways.of_workspace(), unlinked)
+
+    def at_once(_connection, _cursor, sql, *_):
+        if "min(message.sent_at)" in sql:
+            meanwhile = Thread(target=unlink)
+            meanwhile.start()
+            meanwhile.join()
+
+    on_statement(at_once)
+    watch.look_for_silence(clock.now())
+    db.session.refresh(connected)
+    assert connected.look == Look.UNLINKED
 
 
 def test_what_nobody_could_hear_while_we_were_stopped_is_no_silence(stub, make_session):

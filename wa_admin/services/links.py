@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 10.0  # of somebody who pressed a button
 LINK_SECONDS = 30.0  # a gateway that tells no codes by itself has to come up with the first one
 PAIRING_SECONDS = 20.0  # WhatsApp gives out a pairing code only some seconds after the first QR code
 
+TOLD_MORE = (Status.QR_PENDING, Status.CONNECTED)  # while a start was under way, by an event
+
 _log = logging.getLogger(__name__)
 
 
@@ -278,7 +280,7 @@ def _take(wa_session: WhatsAppSession, answer: Code | State) -> WhatsAppSession:
         current = roster.find(wa_session.workspace_id, wa_session.id)
         if isinstance(answer, Code):
             status.show_code(current, answer, now=now)
-        elif current.status != Status.QR_PENDING and (answer.reason or answer.status != current.status):
+        elif current.status not in TOLD_MORE and (answer.reason or answer.status != current.status):
             status.heard(current, answer, actor="gateway", now=now)
     return current
 

@@ -145,8 +145,8 @@ def look_for_silence(now: datetime) -> None:
             _fall_silent(wa_session, now, may_restart=not is_storm)
         elif wa_session not in silent and wa_session.reason == Reason.SILENT:
             with writing():
-                current = db.session.get_one(WhatsAppSession, wa_session.id)
-                status.move(current, Status.CONNECTED, None, actor="check", now=now)
+                if _is_still(wa_session.id, Reason.SILENT):
+                    status.move(wa_session, Status.CONNECTED, None, actor="check", now=now)
 
 
 def _poll(driver: Driver, wa_session: WhatsAppSession) -> None:
@@ -192,6 +192,7 @@ def _is_silent(wa_session: WhatsAppSession, now: datetime) -> bool:
         return False  # what it sends is never acknowledged
     oldest = db.session.scalar(
         select(func.min(Message.sent_at)).where(
+            Message.workspace_id == wa_session.workspace_id,  # for the index of those sent
             Message.session_id == wa_session.id,
             Message.status == MessageStatus.SENT,
             Message.sent_at > last,
@@ -209,12 +210,13 @@ def _fall_silent(wa_session: WhatsAppSession, now: datetime, may_restart: bool) 
     proof = wa_session.last_proof_at
     restart = may_restart and (restarted is None or (proof is not None and proof > restarted))
     with writing():
-        current = db.session.get_one(WhatsAppSession, wa_session.id)
-        status.move(current, Status.CONNECTED, Reason.SILENT, actor="check", now=now)
+        if not _is_still(wa_session.id, None):
+            return
+        status.move(wa_session, Status.CONNECTED, Reason.SILENT, actor="check", now=now)
         if restart:
-            current.silent_restart_at = now
+            wa_session.silent_restart_at = now
             timeline.record(
-                current, "restarted_for_silence", workspace_id=current.workspace_id, actor="check"
+                wa_session, "restarted_for_silence", workspace_id=wa_session.workspace_id, actor="check"
             )
     driver = gateways.driver(wa_session.gateway)
     if restart and "restart" in driver.capabilities:
@@ -222,6 +224,12 @@ def _fall_silent(wa_session: WhatsAppSession, now: datetime, may_restart: bool) 
             starts.restart(driver, wa_session)
         except GatewayError as error:
             _note_failure(wa_session, error)
+
+
+def _is_still(id: int, reason: Reason | None) -> bool:
+    """Connected for this reason; it may have been unlinked or removed since it was looked at."""
+    current = db.session.get(WhatsAppSession, id)
+    return current is not None and (current.status, current.reason) == (Status.CONNECTED, reason)
 
 
 def _down(now: datetime) -> list[WhatsAppSession]:
@@ -239,7 +247,8 @@ def _down(now: datetime) -> list[WhatsAppSession]:
 def _claim_reconnect(wa_session: WhatsAppSession, now: datetime, jitter: Callable[[], float]) -> bool:
     """Exactly one process gets it; the next attempt is set before this one begins."""
     id, attempts, rev = wa_session.id, wa_session.reconnect_attempts, wa_session.rev
-    longest = min(FIRST_RETRY_SECONDS * 3**attempts, LONGEST_RETRY_SECONDS)
+    # after some days of attempts the power would be no float any more
+    longest = min(FIRST_RETRY_SECONDS * 3 ** min(attempts, 9), LONGEST_RETRY_SECONDS)
     wait = timedelta(seconds=longest * (0.5 + 0.5 * jitter()))
     with writing():
         claimed = db.session.execute(
@@ -260,8 +269,8 @@ def _reconnect(wa_session: WhatsAppSession) -> None:
     now = clock.now()
     with writing():
         current = db.session.get(WhatsAppSession, wa_session.id)
-        if current is None:
-            return
+        if current is None or current.status == Status.CONNECTED:
+            return  # an event was quicker
         if isinstance(answer, Code):
             # the login is gone: showing codes to nobody helps nobody
             status.move(current, Status.DISCONNECTED, Reason.LOGGED_OUT, actor="check", now=now)
