@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import pytest
 from chatting import BUDI, tell
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from wa_admin import clock
 from wa_admin.extensions import db, writing
 from wa_admin.models import Chat, Contact, Line, MessageStatus, Role
-from wa_admin.services import chats, conversation, outbox, scope, users
+from wa_admin.services import chats, conversation, outbox, scope, users, workspaces
 
 
 @pytest.fixture
@@ -70,6 +70,18 @@ def test_two_chats_that_turn_out_to_be_one_are_joined(hear):
     found = conversation.page(only(Chat)).entries
     assert [entry.text for entry in found] == ["by number", "by LID", "by both"]
     assert only(Chat).unread_count == 3 and only(Contact).lid == "91052@lid"
+
+
+def test_chats_whose_sessions_are_gone_stay_where_they_are(hear, connected, make_session):
+    other = workspaces.add("Other", actor="cli")
+    theirs = make_session("Theirs", workspace_id=other.id, is_default=False)
+    hear("1", wa_session=theirs, text="theirs")
+    hear("2", chat="91052@lid", sender_number=None, sender_lid="91052@lid", text="ours")
+    with writing():
+        db.session.execute(update(Chat).values(session_id=None))
+    hear("3", sender_lid="91052@lid")
+    kept = select(Chat.workspace_id).join(Line, Line.chat_id == Chat.id).where(Line.text == "ours")
+    assert db.session.scalar(kept) == 1
 
 
 def test_a_lid_follows_whoever_changes_the_number(hear):

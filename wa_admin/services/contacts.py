@@ -128,11 +128,14 @@ def _hand_over(other: Contact, to: Contact) -> None:
 
 
 def _readdress(contact: Contact) -> None:
-    """Chats that had to be known by a LID go by the number; into the chat of that number, if there is one."""
+    """Chats that had to be known by a LID go by the number; into the chat of that number, if there is one.
+
+    Those of sessions that are gone stay apart: nothing tells which of them was whose.
+    """
     query = select(Chat).where(Chat.contact_id == contact.id, Chat.address != contact.phone)
     for chat in db.session.scalars(query.execution_options(populate_existing=True)).all():
         same = select(Chat).where(Chat.session_id == chat.session_id, Chat.address == contact.phone)
-        if (there := db.session.scalar(same)) is not None:
+        if chat.session_id and (there := db.session.scalar(same)) is not None:
             _join(chat, there)
         else:
             chat.address, chat.rev = contact.phone or chat.address, chat.rev + 1
