@@ -13,6 +13,7 @@ from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import Base, db, writing
 from wa_admin.models import (
     Attachment,
+    Call,
     Chat,
     Contact,
     DailyCount,
@@ -23,6 +24,7 @@ from wa_admin.models import (
 )
 from wa_admin.services import (
     chat_search,
+    deliveries,
     inbox,
     outbox,
     privacy,
@@ -127,8 +129,9 @@ def test_calls_of_webhooks_that_told_of_them_go_too(known):
     subscriptions.add(1, "orders", "https://app.example.com/x", ["message.received"], actor="cli")
     hear(known, "9", push_name="Budi Zirkon", text="zirkontext drei")
     assert "zirkontext drei" in everything()
+    hear(known, "10", chat=f"{BUDI}9@s.whatsapp.net", sender_number=f"{BUDI}9", push_name="Sari")
     erase()
-    assert [mark for mark in MARKS if mark in everything()] == []
+    assert [call.payload.count(f"{BUDI}9") for call in db.session.scalars(select(Call))] == [2]
 
 
 def test_what_a_gateway_posted_and_nobody_could_read_goes_too(known):
@@ -164,6 +167,18 @@ def test_an_erased_message_is_not_sent_again(known):
         message.status = MessageStatus.UNCERTAIN
     with pytest.raises(outbox.WrongState):
         outbox.retry(1, message.id, actor="cli")
+
+
+def test_what_is_erased_while_it_is_sent_is_not_tried_again(stub, known, app):
+    def is_busy(_):
+        with app.app_context():
+            erase()
+        return 429, {}
+
+    stub.script["sendText"] = is_busy
+    assert deliveries.deliver_next(known.id)
+    waiting = outbox.page(1, status=MessageStatus.QUEUED).items
+    assert [one.recipient for one in waiting] == ["6281377788899"]
 
 
 def test_what_is_given_out_is_all_of_it_and_nothing_of_others(known):

@@ -105,10 +105,14 @@ class Message(Base):
         return self.status == MessageStatus.QUEUED
 
     @property
+    def is_blank(self) -> bool:
+        """What it said is gone: its time was over, or it was erased."""
+        return not (self.body or self.attachment_id)
+
+    @property
     def can_retry(self) -> bool:
-        is_there = bool(self.body or self.attachment_id)  # its text is kept for some time only
         ended = (MessageStatus.FAILED, MessageStatus.EXPIRED, MessageStatus.UNCERTAIN)
-        return is_there and self.status in ended
+        return not self.is_blank and self.status in ended
 
     @property
     def is_settled(self) -> bool:

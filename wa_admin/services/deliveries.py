@@ -250,7 +250,8 @@ def _try_later(message: Message, error: GatewayError, now: datetime) -> None:
 
 def _later(message: Message, at: datetime, now: datetime) -> None:
     message.next_at = at
-    progress.move(message, MessageStatus.QUEUED, now)
+    # one that was erased while it was under way has nothing to say any more
+    progress.move(message, MessageStatus.CANCELLED if message.is_blank else MessageStatus.QUEUED, now)
 
 
 def _doubt(message: Message, code: str, now: datetime) -> None:
@@ -266,7 +267,11 @@ def _doubt(message: Message, code: str, now: datetime) -> None:
 
 def _can_ask_again(message: Message) -> bool:
     """Whether the gateway, as it is now, drops what it has seen under the same reference."""
-    if message.session is None or not gateways.can(message.session.gateway, "ids_in_advance"):
+    if (
+        message.is_blank
+        or message.session is None
+        or not gateways.can(message.session.gateway, "ids_in_advance")
+    ):
         return False
     return message.attachment_id is None or drivers.DRIVERS[message.session.gateway.kind].files_in_advance
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import delete, inspect, or_, select, text, update
+from sqlalchemy import bindparam, delete, inspect, or_, select, text, update
 
 from .. import clock, phone
 from ..app import settings, vault
@@ -217,8 +217,7 @@ def _blank(message: Message) -> None:
 
 def _erase_hooks(person: Person) -> None:
     """What gateways posted about them and nobody could read so far, but for sessions of other workspaces."""
-    numbers = "|".join(re.escape(one.partition("@")[0]) for one in person.addresses)
-    names_them = re.compile(rf"(?<!\d)(?:{numbers})(?!\d)")
+    names_them = _naming(person)
     theirs = select(WhatsAppSession.instance).where(WhatsAppSession.workspace_id != person.workspace_id)
     others = db.session.scalars(theirs, execution_options=scope.EVERYWHERE).all()
     unread = select(HookCall.id).where(HookCall.sealed_body.is_not(None))
@@ -228,6 +227,12 @@ def _erase_hooks(person: Person) -> None:
             with writing():  # its digest stays: the same one comes again in vain
                 forgotten = update(HookCall).filter_by(id=id).values(sealed_body=None, parked_at=None)
                 db.session.execute(forgotten)
+
+
+def _naming(person: Person) -> re.Pattern[str]:
+    """Finds their numbers, and none that only begins or ends like one of them."""
+    numbers = "|".join(re.escape(one.partition("@")[0]) for one in person.addresses)
+    return re.compile(rf"(?<!\d)(?:{numbers})(?!\d)")
 
 
 def _opened(sealed: str | None) -> str:
@@ -241,8 +246,12 @@ def _erase_calls(person: Person) -> None:
     """What apps were told of them lies in the calls of webhooks, for some days."""
     ours = select(Subscription.id).filter_by(workspace_id=person.workspace_id)
     holds = [Call.payload.contains(address, autoescape=True) for address in person.addresses]
-    with writing():
-        db.session.execute(delete(Call).where(Call.subscription_id.in_(ours), or_(*holds)))
+    query = select(Call.id, Call.payload).where(Call.subscription_id.in_(ours), or_(*holds))
+    names_them = _naming(person)
+    told = [{"of": id} for id, payload in db.session.execute(query) if names_them.search(payload)]
+    if told:
+        with writing():
+            db.session.connection().execute(delete(Call).where(Call.id == bindparam("of")), told)
 
 
 def _lines(person: Person) -> Any:
