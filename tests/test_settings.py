@@ -56,6 +56,7 @@ def test_everything_has_a_default(load):
         ("WA_PUBLIC_URL", "panel.example.com"),
         ("WA_PUBLIC_URL", "https://[panel"),
         ("WA_PUBLIC_URL", "https://panel:port"),
+        ("WA_PUBLIC_URL", "https://panel.example.com/wa-admin"),
         ("WA_DATABASE_URL", "mysql://root@localhost/wa"),
         ("WA_DATABASE_URL", "postgresql+psycopg://u:p@localhost:port/wa"),
         ("WA_API_CALLS_PER_MINUTE", "0"),
@@ -108,6 +109,19 @@ def test_a_secret_file_that_is_no_text_is_named(load, tmp_path):
     (tmp_path / "key").write_bytes(b"\xff" * 40)
     with pytest.raises(config.BadSetting, match="^WA_SECRET_KEY_FILE .* no text"):
         load(WA_SECRET_KEY_FILE=str(tmp_path / "key"))
+
+
+@pytest.mark.parametrize("name", ["WA_SECRET_KEY", "WA_ENCRYPTION_KEYS", "WA_DATABASE_URL"])
+def test_an_empty_secret_file_is_named_and_nothing_made_in_its_place(load, tmp_path, name):
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(config.BadSetting, match=rf"^{name}_FILE .* empty"):
+        load(**{f"{name}_FILE": str(tmp_path / "empty")})
+
+
+def test_addresses_are_taken_as_people_write_them(load):
+    settings = load(WA_HOST="[::1]", WA_GATEWAY_HOST="[::1]", WA_PUBLIC_URL="HTTPS://panel.example.com/")
+    assert (settings.host, settings.bundled_gateway_url) == ("::1", "http://[::1]:8010")
+    assert settings.panel_url == "https://panel.example.com"
 
 
 def test_the_data_directory_and_its_keys_are_private(load):

@@ -120,15 +120,15 @@ def _read(env: _Environment, data_dir: Path, database_url: str) -> Settings:
         database_url=database_url,
         secret_key=env.secret("WA_SECRET_KEY", data_dir / "secret.key", secrets.token_urlsafe),
         encryption_keys=encryption_keys(env.environ, data_dir),
-        host=env.text("WA_HOST", "127.0.0.1"),
+        host=env.host("WA_HOST"),
         port=env.whole("WA_PORT", 8000, 1, 65535),
-        public_url=env.url("WA_PUBLIC_URL"),
+        public_url=env.site("WA_PUBLIC_URL"),
         allow_insecure_http=env.yes_no("WA_ALLOW_INSECURE_HTTP", False),
         trusted_proxies=env.whole("WA_TRUSTED_PROXIES", 0, 0, 5),
         max_sessions=env.whole("WA_MAX_SESSIONS", 1, 1, 10_000),
         default_region=env.region("WA_DEFAULT_REGION", DEFAULT_REGION),
         engine=env.choice("WA_ENGINE", "neonize", ("neonize", "simulator")),
-        gateway_host=env.text("WA_GATEWAY_HOST", "127.0.0.1"),
+        gateway_host=env.host("WA_GATEWAY_HOST"),
         gateway_port=env.whole("WA_GATEWAY_PORT", 8010, 1, 65535),
         gateway_key=env.secret("WA_GATEWAY_KEY", data_dir / "gateway.key", secrets.token_urlsafe),
         gateway_url=env.url("WA_GATEWAY_URL"),
@@ -274,17 +274,29 @@ class _Environment:
             raise BadSetting(name, f"must be a two-letter country code such as ID or BR, not {value!r}")
         return value
 
+    def host(self, name: str) -> str:
+        """An IPv6 address may stand in brackets, as in an address of the web."""
+        return self.text(name, "127.0.0.1").removeprefix("[").removesuffix("]")
+
     def url(self, name: str) -> str:
         value = self.text(name).rstrip("/")
         if not value:
             return ""
         try:
             parts = urlsplit(value)
-            is_plain = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.username)
+            more = parts.query or parts.fragment or "@" in parts.netloc
+            is_plain = bool(parts.hostname) and parts.port != 0 and not more
         except ValueError:  # no IPv6 address, or no port
             is_plain = False
         if not is_plain or parts.scheme not in ("http", "https"):
             raise BadSetting(name, "must be a plain http:// or https:// address without user, query or key")
+        return parts.geturl()
+
+    def site(self, name: str) -> str:
+        """The pages of the panel lead to each other from the root of their host."""
+        value = self.url(name)
+        if urlsplit(value).path:
+            raise BadSetting(name, "must be an address without a path: give the panel a host name of its own")
         return value
 
     def networks(self, name: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
@@ -322,10 +334,13 @@ class _Environment:
         if not path:
             return self.text(name)
         try:
-            return Path(path).read_text().strip()
+            content = Path(path).read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             problem = getattr(error, "strerror", None) or "it is no text"
             raise BadSetting(f"{name}_FILE", f"cannot be read: {problem}") from error
+        if not content:  # another one would be made, or another database be used
+            raise BadSetting(f"{name}_FILE", f"names an empty file: write the value into {path}")
+        return content
 
 
 def _check_postgresql(name: str, url: str) -> None:
