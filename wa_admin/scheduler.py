@@ -70,6 +70,7 @@ def timetable(health_check_seconds: float) -> list[Entry]:
         ("incoming_files.fetch", 2, incoming_files.fetch),
         ("group_names.ask", 10, group_names.ask),
         ("retention.tidy", 3600, retention.tidy),
+        ("retention.forget_keys", 3600, retention.forget_keys),
         ("outbox.forget_old", 3600, lambda: outbox.forget_old(clock.now())),
         ("watch.poll_links", 2, watch.poll_links),
         ("watch.expire_codes", 2, watch.expire_codes),

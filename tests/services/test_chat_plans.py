@@ -1,4 +1,4 @@
-"""No look at chats reads a table from end to end: whatever is asked, an index leads to it."""
+"""No look reads a large table from end to end: whatever is asked again and again, an index leads to it."""
 
 import re
 
@@ -12,11 +12,15 @@ from wa_admin.services import (
     board,
     chat_search,
     chats,
+    clock_back,
     conversation,
+    deliveries,
     group_names,
     incoming_files,
     retention,
     stats,
+    vitals,
+    watch,
 )
 
 LARGE = ("chat", "chat_line", "message", "incoming_file", "event")
@@ -33,6 +37,11 @@ LOOKS = {
     "search": lambda chat: chat_search.look_for(1, "halo"),
     "names of groups": lambda chat: group_names.ask(),
     "files": lambda chat: incoming_files.fetch(),
+    "attempts under way": lambda chat: deliveries.settle_leases(),
+    "attempts of a session": lambda chat: deliveries.interrupt([chat.session_id]),
+    "dates of tomorrow": lambda chat: clock_back.mend(),
+    "figures": lambda chat: vitals.figures(clock.now()),
+    "silence": lambda chat: watch.look_for_silence(clock.now()),
     "one more line": lambda chat: tell(chat.session, "again"),
 }
 
@@ -87,6 +96,13 @@ def test_no_look_reads_a_whole_table(plans, name):
 )
 def test_what_has_been_quiet_for_long_is_not_sought_among_all(plans, look, index):
     assert any(index in step for step in plans(look))
+
+
+@pytest.mark.sqlite
+def test_a_file_that_is_dropped_is_not_sought_among_all_messages(app):
+    with db.engine.connect() as connection:
+        steps = _plan(connection, "DELETE FROM attachment WHERE id = 1", ())
+    assert any("ix_message_attachment" in step for step in steps)
 
 
 def test_a_scan_would_be_noticed(plans):

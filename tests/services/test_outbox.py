@@ -7,7 +7,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import DailyCount, Message, MessageStatus, Outcome, Reason, Status
 from wa_admin.phone import BadNumber
 from wa_admin.refusal import Refusal
-from wa_admin.services import deliveries, due, gateways, outbox, progress, stats
+from wa_admin.services import deliveries, due, gateways, outbox, progress, retention, stats
 from wa_admin.services.attachments import NewAttachment
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -45,9 +45,9 @@ def test_the_same_key_with_other_words_is_refused(connected):
 
 def test_a_key_is_good_for_thirty_days(connected):
     first = send(key="order-1")
-    outbox.forget_old(clock.now() + timedelta(days=29))
+    retention.forget_keys(clock.now() + timedelta(days=29))
     assert send(key="order-1").id == first.id
-    outbox.forget_old(clock.now() + timedelta(days=31))
+    retention.forget_keys(clock.now() + timedelta(days=31))
     assert send(key="order-1").id != first.id
 
 

@@ -60,6 +60,7 @@ class Message(Base):
         PartialIndex(
             "ix_message_doubt", "next_at", "id", where="status = 'uncertain' AND next_at IS NOT NULL"
         ),
+        PartialIndex("ix_message_attachment", "attachment_id", where="attachment_id IS NOT NULL"),
         PartialIndex("ix_message_oldest", "session_id", "id", where="status IN ('queued', 'sending')"),
         PartialIndex(
             "ix_message_open", "session_id", "recipient", "id", where="status IN ('queued', 'sending')"

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
-from sqlalchemy import Table, and_, bindparam, or_, select, update
+from sqlalchemy import Select, Table, and_, bindparam, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock, drivers
@@ -122,8 +122,7 @@ def settle_leases() -> int:
     """Take up what a crash left in the middle; how many there were."""
     with writing():
         now = due.moment()
-        query = select(Message).where(Message.status == MessageStatus.SENDING, Message.lease_until < now)
-        left = list(db.session.scalars(query))
+        left = list(db.session.scalars(_under_way().where(Message.lease_until < now)))
         for message in left:
             _take_up(message, now)
     return len(left)
@@ -133,10 +132,7 @@ def interrupt(session_ids: Collection[int]) -> None:
     """Give up what is under way for these sessions, as if a crash had left it in the middle."""
     now = clock.now()
     with writing():
-        query = select(Message).where(
-            Message.status == MessageStatus.SENDING, Message.session_id.in_(session_ids)
-        )
-        for message in db.session.scalars(query).all():
+        for message in db.session.scalars(_under_way().where(Message.session_id.in_(session_ids))).all():
             _take_up(message, now)
 
 
@@ -145,10 +141,7 @@ def give_up_references(session_id: int, now: datetime) -> None:
 
     Belongs into the transaction that changes the gateway.
     """
-    query = select(Message).where(
-        Message.session_id == session_id,
-        Message.status.in_([MessageStatus.QUEUED, MessageStatus.SENDING]),
-    )
+    query = select(Message).where(Message.session_id == session_id, due.is_open())
     for message in db.session.scalars(query):
         if message.status == MessageStatus.SENDING or _is_asked_again(message):
             progress.move(message, MessageStatus.UNCERTAIN, now)
@@ -173,6 +166,10 @@ def expire() -> int:
 
 
 # --- steps ---------------------------------------------------------------------------------------
+
+
+def _under_way() -> Select[Message]:
+    return select(Message).where(due.is_open(), Message.status == MessageStatus.SENDING)
 
 
 def _hand_over(claim: Claim) -> str:

@@ -63,6 +63,11 @@ def next_expiry() -> datetime | None:
         return connection.scalar(_NEXT_EXPIRY)
 
 
+def is_open() -> ColumnElement[bool]:
+    """Queued or on its way; beside a status of these it leads to an index of the few that are."""
+    return Message.status.in_(_OPEN)
+
+
 def is_able() -> ColumnElement[bool]:
     """As WhatsAppSession.can_send."""
     return and_(

@@ -314,11 +314,6 @@ def forget_old(now: datetime) -> int:
             .where(Attachment.id.in_(settled), Attachment.content != b"")
             .values(content=b"")
         )
-        db.session.execute(
-            update(Message)
-            .where(Message.idempotency_key.is_not(None), Message.created_at < now - timedelta(days=30))
-            .values(idempotency_key=None)
-        )
     return dropped
 
 

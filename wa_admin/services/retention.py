@@ -22,6 +22,7 @@ from . import privacy
 STAY = (Message, IncomingFile)  # of which a part goes
 AT_A_TIME = 500
 IN_ONE_RUN = 200  # stretches; the rest an hour later
+KEYS_LAST = timedelta(days=30)
 
 Drop = Callable[[list[int]], None]
 
@@ -41,16 +42,21 @@ def tidy(now: datetime | None = None) -> int:
     )
 
 
+def forget_keys(now: datetime | None = None) -> int:
+    """Let the idempotency keys of old messages be used for others; how many messages were looked at."""
+    return _go(Message, Message.created_at, (now or clock.now()) - KEYS_LAST, _drop_keys, "message_key")
+
+
 def _days(count: int) -> timedelta:
     return timedelta(days=count)
 
 
-def _go(model: Any, moment: Any, edge: datetime, drop: Drop) -> int:
+def _go(model: Any, moment: Any, edge: datetime, drop: Drop, bookmark: str = "") -> int:
     """From the bookmark on, while rows are older than the edge."""
     looked_at = 0
     for _ in range(IN_ONE_RUN):
         with writing():
-            mark = _mark(model)
+            mark = _mark(model, bookmark or model.__tablename__)
             query = select(model.id, moment).where(model.id > mark.position).order_by(model.id)
             rows = db.session.execute(query.limit(AT_A_TIME)).all()
             young = next((place for place, (_id, at) in enumerate(rows) if at >= edge), len(rows))
@@ -64,9 +70,9 @@ def _go(model: Any, moment: Any, edge: datetime, drop: Drop) -> int:
     return looked_at
 
 
-def _mark(model: Any) -> Bookmark:
+def _mark(model: Any, name: str) -> Bookmark:
     """SQLite gives numbers again once the newest rows are gone: a place past the end is none."""
-    mark = db.session.get(Bookmark, model.__tablename__) or Bookmark(name=model.__tablename__, position=0)
+    mark = db.session.get(Bookmark, name) or Bookmark(name=name, position=0)
     if mark.position > (db.session.scalar(select(func.max(model.id))) or 0):
         mark.position = 0
     return mark
@@ -81,6 +87,11 @@ def _blank_messages(ids: list[int]) -> None:
     """What became of them stays; what still waits keeps its text, and is so old for a while only."""
     settled = update(Message).where(Message.id.in_(ids), Message.status.not_in(WAITING))
     db.session.execute(settled.values(body="", error_detail=None, rev=Message.rev + 1))
+
+
+def _drop_keys(ids: list[int]) -> None:
+    held = update(Message).where(Message.id.in_(ids), Message.idempotency_key.is_not(None))
+    db.session.execute(held.values(idempotency_key=None))
 
 
 def _drop_files(ids: list[int]) -> None:

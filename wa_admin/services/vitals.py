@@ -12,7 +12,7 @@ from .. import storage
 from ..app import settings
 from ..extensions import db
 from ..models import DailyCount, Gateway, Lease, Message, Status, WhatsAppSession
-from ..models.message import WAITING
+from . import due
 
 LEASE = "scheduler"  # the row in which the leader says that it follows the timetable
 LEASE_IS_DEAD_AFTER = timedelta(seconds=20)  # the leader renews it every 5
@@ -60,9 +60,7 @@ def figures(now: datetime) -> Figures:
     sums = func.sum(DailyCount.sent), func.sum(DailyCount.delivered), func.sum(DailyCount.failed)
     sent, delivered, failed = db.session.execute(select(*sums)).one()
     gateways = db.session.execute(select(Gateway.name, Gateway.failing_since, Gateway.latency_ms)).all()
-    oldest = db.session.scalar(
-        select(func.min(Message.created_at)).where(Message.status.in_(sorted(WAITING)))
-    )
+    oldest = db.session.scalar(select(func.min(Message.created_at)).where(due.is_open()))
     lease = scheduler_lease()
     return Figures(
         sessions=by_status,
