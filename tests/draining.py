@@ -1,8 +1,8 @@
 """A process that hands over what waits, to be killed."""
 
 import os
-import subprocess
-import sys
+
+from forked import start
 
 DRAIN = """
 from wa_admin import create_app
@@ -14,12 +14,10 @@ with create_app().app_context():
 
 
 def start_draining(environ, crash_at=""):
-    worker = subprocess.Popen(
-        [sys.executable, "-c", DRAIN],
-        env={**os.environ, "WA_ADMIN_CRASH_AT": crash_at, **environ},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with worker.stdout as said:
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as said:
+        with os.fdopen(writer, "w") as stdout:
+            whole = {**os.environ, "WA_ADMIN_CRASH_AT": crash_at, **environ}
+            worker = start(["-c", DRAIN], whole, stdout=stdout)
         assert said.readline() == "ready\n"
     return worker

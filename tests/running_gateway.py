@@ -6,7 +6,6 @@ import copy
 import os
 import re
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+from forked import Program, run, start
 from waiting import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +44,7 @@ class RunningGateway:
         self.name = "main"
         self.changes = environment
         self.log: list[str] = []
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Program | None = None
         self.client = httpx.Client(headers={"apikey": key}, timeout=60, trust_env=False, verify=False)
         if start:
             self.start()
@@ -60,15 +60,11 @@ class RunningGateway:
 
     def start(self) -> None:
         """Returns when it listens. Raises RuntimeError with its log when it does not within 60 s."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "wa_admin.gateway"],
-            cwd=ROOT,
-            env=self.environment(),
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        reader, writer = os.pipe()
+        with os.fdopen(writer, "w") as stderr:
+            self.process = start(["-m", "wa_admin.gateway"], self.environment(), stderr=stderr)
         ready = threading.Event()
-        threading.Thread(target=self._read_log, args=(self.process, ready), daemon=True).start()
+        threading.Thread(target=self._read_log, args=(reader, ready), daemon=True).start()
         if not ready.wait(60) or self.process.poll() is not None:
             self.kill()
             raise RuntimeError("the gateway did not start:\n" + "\n".join(self.log))
@@ -90,16 +86,13 @@ class RunningGateway:
         """SIGTERM; returns the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(PATIENCE_SECONDS)
-        self._close()
-        return code
+        return self.process.wait(PATIENCE_SECONDS)
 
     def kill(self) -> None:
         """kill -9."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
-        self._close()
 
     def __enter__(self) -> RunningGateway:
         return self
@@ -109,8 +102,6 @@ class RunningGateway:
     ) -> None:
         if self.process and self.process.poll() is None:
             self.stop()
-        elif self.process:
-            self._close()
         self.client.close()
 
     # What tests of a gateway do again and again, to the session called `name` unless another is named
@@ -178,28 +169,16 @@ class RunningGateway:
     def _quoted(self, name: str | None) -> str:
         return quote(name or self.name, safe="")
 
-    def _read_log(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            self.log.append(line.rstrip())
-            if found := READY.search(line):
-                self.port = int(found[1])
-                ready.set()
+    def _read_log(self, stderr: int, ready: threading.Event) -> None:
+        with os.fdopen(stderr) as lines:
+            for line in lines:
+                self.log.append(line.rstrip())
+                if found := READY.search(line):
+                    self.port = int(found[1])
+                    ready.set()
         ready.set()
-
-    def _close(self) -> None:
-        assert self.process is not None
-        if self.process.stderr:
-            self.process.stderr.close()
 
 
 def refused_start(data_dir: Path, **changes: str | None) -> subprocess.CompletedProcess[str]:
     """A gateway that is expected not to start."""
-    return subprocess.run(
-        [sys.executable, "-m", "wa_admin.gateway"],
-        cwd=ROOT,
-        env=RunningGateway(data_dir, start=False, **changes).environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run(["-m", "wa_admin.gateway"], RunningGateway(data_dir, start=False, **changes).environment())

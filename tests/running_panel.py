@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import httpx
+from forked import start
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,13 +31,8 @@ class RunningPanel:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "wa_admin.panel"],
-            cwd=ROOT,
-            env=self.environment(),
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = start(["-m", "wa_admin.panel"], self.environment(), **nowhere)
         for _ in range(1200):
             try:
                 self.client.get("/healthz")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import psutil
+from forked import start
 from locked_database import is_locked
-
-ROOT = Path(__file__).resolve().parents[1]
+from waiting import wait_until
 
 
 class RunningScheduler:
@@ -27,12 +26,8 @@ class RunningScheduler:
         if url := os.environ.get("WA_DATABASE_URL"):
             plain["WA_DATABASE_URL"] = url
         with log.open("w") as said:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *program.split()],
-                cwd=ROOT,
-                env=plain | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"} | environ,
-                stderr=said,
-            )
+            ours = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"}
+            self.process = start(["-m", *program.split()], plain | ours | environ, stderr=said)
 
     def said(self) -> str:
         return self.log.read_text()
@@ -55,7 +50,7 @@ class RunningScheduler:
 
     def _stop(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+        wait_until(lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)

@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from forked import run
 from locked_database import locked
 from running_gateway import wait_until
 from signed import address, bearing
@@ -70,8 +69,7 @@ def leases_run_out():
 def read_left_over(data_dir, **environ):
     """A scheduler's turn, in a process of its own."""
     ours = {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", **environ}
-    command = [sys.executable, "-c", READ_LEFT_OVER]
-    return subprocess.run(command, env=os.environ | ours, timeout=120, stderr=subprocess.DEVNULL).returncode
+    return run(["-c", READ_LEFT_OVER], os.environ | ours).returncode
 
 
 def test_what_was_answered_with_ok_is_read_whenever_the_panel_is_killed(panel, report):

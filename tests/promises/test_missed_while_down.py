@@ -1,10 +1,9 @@
 """The panel was down while things happened: soon after its start it knows them."""
 
-import subprocess
-import sys
 import time
 
 import pytest
+from forked import start
 from running_gateway import RunningGateway, wait_until
 from running_panel import RunningPanel
 from signed import address, bearing
@@ -48,7 +47,7 @@ def panel(app, data_dir, environ, connected):
 
 
 def start_scheduler(panel):
-    return subprocess.Popen([sys.executable, "-m", "wa_admin.scheduler"], env=panel.environment())
+    return start(["-m", "wa_admin.scheduler"], panel.environment())
 
 
 def look(wa_session):

@@ -1,13 +1,12 @@
 """The process that calls an app is killed in the middle: the app hears of it all the same, under one id."""
 
 import os
-import subprocess
-import sys
 from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
 from app_receiver import NO_TLS, AppReceiver
+from forked import run
 
 from wa_admin import clock
 from wa_admin.drivers.outbound import Outbound
@@ -47,7 +46,7 @@ def call(make_app, receiver):
 
 def killed_at(point, environ):
     crash = {"WA_ADMIN_CRASH_AT": point}
-    return subprocess.run([sys.executable, "-c", CALL], env=environ | crash, timeout=120).returncode
+    return run(["-c", CALL], environ | crash).returncode
 
 
 @pytest.fixture
