@@ -1,7 +1,9 @@
 """Webhooks are on disk before they are answered, and each has one effect, whatever happens in between."""
 
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -142,6 +144,22 @@ def test_nobody_reads_what_somebody_is_at(connected):
     make_due()  # the lease is over
     inbox.read_left_over()
     assert [one.sealed_body is None for one in rows()] == [True, True]
+
+
+@pytest.mark.sqlite
+def test_what_another_process_has_just_read_holds_up_nothing_behind_it(data_dir, connected, on_statement):
+    keep(state("open"))
+    keep(state("close", at="2026-11-21T02:06:18.000Z", statusReason=401))
+
+    def is_quicker(_connection, _cursor, sql, *_):
+        if sql == "BEGIN IMMEDIATE":
+            with closing(sqlite3.connect(data_dir / "wa-admin.db")) as other, other:
+                other.execute("UPDATE hook_call SET sealed_body = NULL WHERE id = 1")
+
+    on_statement(is_quicker)
+    read()
+    assert [one.sealed_body for one in rows()] == [None, None]
+    assert connected.status == Status.DISCONNECTED
 
 
 def test_no_words_of_a_customer_come_into_the_log(connected, caplog):

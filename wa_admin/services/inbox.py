@@ -68,6 +68,7 @@ _TAKE = (
     update(HookCall)
     .where(HookCall.id.in_(bindparam("ids", expanding=True)), _UNREAD, _IS_DUE)
     .values(tries=HookCall.tries + 1, next_at=bindparam("until", type_=UtcDateTime()), error_code=None)
+    .returning(HookCall.id)
 )
 _MARK = (
     update(HookCall)
@@ -210,8 +211,8 @@ def _take(gateway_id: int, now: datetime) -> list[Kept]:
         connection.execute(_ONE_AT_A_TIME, {"gateway": gateway_id})
         if connection.scalar(_IN_HAND, {"gateway": gateway_id, "now": now}):
             return []
-        taken = connection.execute(_TAKE, {"ids": ids, "now": now, "until": now + LEASE}).rowcount
-    return calls if taken == len(calls) else []
+        taken = set(connection.scalars(_TAKE, {"ids": ids, "now": now, "until": now + LEASE}))
+    return [call for call in calls if call.id in taken]  # the others were read meanwhile
 
 
 def _read(gateway_id: int, calls: list[Kept]) -> None:
