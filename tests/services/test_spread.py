@@ -111,6 +111,22 @@ def test_first_messages_at_once_find_one_session(app, three):
     assert len(names) == 6 and len(set(names)) == 1
 
 
+@pytest.mark.postgresql
+def test_what_is_spread_keeps_nobody_waiting_who_names_a_session(app, three):
+    accepted = []
+
+    def run():
+        with app.app_context():
+            accepted.append(send(2, name="Two"))
+
+    with writing(alone=False):
+        spread.choose(1, "6281200000001")
+        beside = threading.Thread(target=run)
+        beside.start()
+        beside.join()
+    assert accepted
+
+
 @pytest.mark.parametrize("values", [{"name": "Auto"}, {"name": "Main", "session_id": "auto"}])
 def test_no_session_can_be_called_auto(app, values):
     with pytest.raises(outbox.Refusal):

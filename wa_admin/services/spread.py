@@ -50,7 +50,8 @@ def choose(workspace_id: int, recipient: str) -> WhatsAppSession | None:
     workspace is locked, so that of two first messages to one recipient the second sees the first.
     Raises SpreadOff.
     """
-    allowed = select(Workspace.spreads).where(Workspace.id == workspace_id).with_for_update()
+    # no stronger: whatever belongs to the workspace waits for that, and may hold what we want next
+    allowed = select(Workspace.spreads).filter_by(id=workspace_id).with_for_update(key_share=True)
     if not db.session.scalar(allowed):
         raise SpreadOff
     last = (
