@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from wa_admin.services import alerts, gateways, logins, users
 pytest_plugins = ["conformance_table", "security_figures"]
 # jsonschema would read its grammar for two seconds in each process, for "iri", which nothing here is
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+NO_GATEWAY = "9"  # a port where nobody listens
 # begun first: else a worker is left alone with a long file at the end
 LONGEST = (
     "browser",
@@ -82,7 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory whose database went through every migration once; tests copy it."""
     data_dir = tmp_path_factory.mktemp("migrated")
-    migrate(create_app(environment(data_dir)))
+    migrate(create_app(environment(data_dir, WA_GATEWAY_PORT=NO_GATEWAY)))
     return data_dir
 
 
@@ -90,9 +92,10 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def postgresql(migrated: Path) -> Iterator[databases.Memory]:
     """The same on a server of our own; started for the first test that wants it."""
     server = databases.Server()
-    app = create_app(environment(migrated, WA_DATABASE_URL=server.create("tests")))
-    migrate(app)
-    yield databases.Memory(server, "tests")
+    url = server.create("tests")
+    migrate(create_app(environment(migrated, WA_DATABASE_URL=url, WA_GATEWAY_PORT=NO_GATEWAY)))
+    with closing(databases.Memory(server, "tests")) as memory:
+        yield memory
     server.remove()
 
 
@@ -165,10 +168,14 @@ def for_tests(app: Flask, compiled: Path) -> Flask:
 
 def let_go() -> None:
     """Nothing of this test's connections, files and memory reaches the next one."""
+    forget()
+    db.engine.dispose()
+
+
+def forget() -> None:
     gateways.close_all()
     logins.forget_cached()
     db.session.remove()
-    db.engine.dispose()
 
 
 @pytest.fixture
@@ -191,25 +198,43 @@ def shared_apps(
         if where not in made:
             copy = tmp_path_factory.mktemp("shared") / "data"
             shutil.copytree(migrated, copy)
-            made[where] = for_tests(create_app(environment(copy, WA_GATEWAY_PORT="9")), compiled)
+            made[where] = for_tests(create_app(environment(copy, WA_GATEWAY_PORT=NO_GATEWAY)), compiled)
         return made[where]
 
     return shared
 
 
+@pytest.fixture(scope="session")
+def shared_on_postgresql(shared_apps: Callable[[], Flask], postgresql: databases.Memory) -> Iterator[Flask]:
+    """Its pool is kept as well: a new connection looks up every table once more."""
+    app, spared = shared_apps(), postgresql.spared
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "connect", lambda connection, _: spared.add(connection.info.backend_pid))
+    event.listen(engine, "detach", lambda connection, _: spared.discard(connection.info.backend_pid))
+    yield app
+    engine.dispose()
+
+
 @pytest.fixture
-def fresh_app(shared_apps: Callable[[], Flask], migrated: Path, database: str) -> Iterator[Flask]:
+def fresh_app(
+    request: pytest.FixtureRequest, shared_apps: Callable[[], Flask], migrated: Path, database: str
+) -> Iterator[Flask]:
     """The shared application as on its first day: settings and database are put back."""
-    shared_app = shared_apps()
-    config = dict(shared_app.config)
-    if database == SQLITE:
+    if database == POSTGRESQL:
+        shared_app = request.getfixturevalue("shared_on_postgresql")
+    else:
+        shared_app = shared_apps()
         file = Path(shared_app.instance_path) / "wa-admin.db"
         for left in file.parent.glob("wa-admin.db*"):
             left.unlink()
         shutil.copy(migrated / file.name, file)
+    config = dict(shared_app.config)
     yield shared_app
     with shared_app.app_context():
-        let_go()
+        forget()
+        if database == SQLITE:
+            db.engine.dispose()
     shared_app.config.clear()
     shared_app.config.update(config)
 
@@ -219,14 +244,13 @@ def app(request: pytest.FixtureRequest, database: str) -> Iterator[Flask]:
     """The panel inside its context; one of its own where a test wants its data directory or settings."""
     stub = request.getfixturevalue("stub") if "stub" in request.fixturenames else None
     if {"data_dir", "make_app"} & set(request.fixturenames):
-        app = request.getfixturevalue("make_app")(WA_GATEWAY_PORT=str(stub.port) if stub else "9")
+        app = request.getfixturevalue("make_app")(WA_GATEWAY_PORT=str(stub.port) if stub else NO_GATEWAY)
     else:
         app = request.getfixturevalue("fresh_app")
     with app.app_context():
-        gateway = gateways.ensure()
         if stub:
             with writing():
-                gateway.base_url = f"http://127.0.0.1:{stub.port}"
+                gateways.of_workspace().base_url = f"http://127.0.0.1:{stub.port}"
         yield app
 
 

@@ -66,6 +66,10 @@ SMALL = (
     "wal_level=minimal",
     "max_wal_senders=0",
 )
+END_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND pid <> pg_backend_pid() AND (pid <> ALL(%s) OR state <> 'idle')"
+)
 PR_SET_PDEATHSIG = 1
 START_SECONDS = 30.0
 
@@ -156,13 +160,15 @@ class Server:
 class Memory:
     """What a database held when it was remembered, and the quickest way back there.
 
-    Emptying some forty tables takes milliseconds, a copy of a database ten times as long.
+    Emptying some forty tables takes milliseconds, a copy of a database ten times as long; so does the first
+    look at them through a new connection, which is why ours stays, and those that are `spared`.
     """
 
     def __init__(self, server: Server, name: str) -> None:
         self.server, self.url = server, server.url(name)
-        self._name = name
-        with server.connect(name) as connection:
+        self.spared: set[int] = set()  # numbers of server processes
+        self._connection = connection = server.connect(name)
+        with connection.transaction():
             tables = [row[0] for row in connection.execute(
                 "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
             )]  # fmt: skip
@@ -175,10 +181,8 @@ class Memory:
                 for table in tables
                 if connection.execute(f"SELECT 1 FROM memory.{table} LIMIT 1").fetchone()
             ]
+            connection.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys
         self._script = "; ".join([
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
-            "SET session_replication_role = replica",  # neither triggers nor foreign keys
             *(f"DELETE FROM public.{table}" for table in tables),
             *(f"INSERT INTO public.{table} SELECT * FROM memory.{table}" for table in filled),
             *(
@@ -188,8 +192,11 @@ class Memory:
         ])  # fmt: skip
 
     def put_back(self) -> None:
-        with self.server.connect(self._name) as connection:
-            connection.execute(self._script)
+        self._connection.execute(END_OTHERS, [list(self.spared)])
+        self._connection.execute(self._script)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _binary(name: str) -> str:
