@@ -1,3 +1,4 @@
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -185,6 +186,30 @@ def test_a_dead_gateway_costs_no_attempt_and_holds_everything(app, connected):
     assert (held.status, held.attempts) == (MessageStatus.QUEUED, 0)
     assert held.session.reason == Reason.GATEWAY_UNREACHABLE
     assert deliveries.drain() == 0
+
+
+def test_what_waited_for_days_is_tried_for_a_day_once_it_can_be(stub, connected, make_message):
+    message = make_message(connected, queued_at=clock.now() - timedelta(days=3))
+    stub.script["sendText"] = [(429, {}), (429, {})]
+    for _ in range(2):
+        deliveries.deliver_next(connected.id)
+        deliveries.expire()
+        assert fresh(message).status == MessageStatus.QUEUED
+        _let_time_pass(message)
+    assert deliveries.deliver_next(connected.id) and fresh(message).status == MessageStatus.SENT
+
+
+def test_what_our_own_database_held_up_did_not_leave(stub, connected, on_statement):
+    _make_external(connected)
+    message, troubles = send(), [sqlite3.OperationalError("disk I/O error")]
+
+    def is_away(_connection, _cursor, sql, *_):
+        if "FROM gateway" in sql and troubles:
+            raise troubles.pop()
+
+    on_statement(is_away)
+    assert deliveries.deliver_next(connected.id)
+    assert (fresh(message).status, message.error_code, stub.texts) == ("queued", "interrupted", [])
 
 
 def test_nothing_leaves_while_disconnected_and_all_does_afterwards(stub, connected):

@@ -60,7 +60,8 @@ _log = logging.getLogger(__name__)
 
 
 class HeldUp(GatewayError):
-    """It certainly did not leave: whoever had claimed it was frozen since, and others may have it by now."""
+    """It certainly did not leave: whoever had claimed it was frozen since, and others may have it by now, or
+    could not read what is needed to hand it over."""
 
     code = INTERRUPTED
 
@@ -105,6 +106,9 @@ def deliver(claim: Claim) -> None:
     crash_points.reach("before_hand_over")
     try:
         provider_id = _hand_over(claim)
+    except SQLAlchemyError as error:  # all that is read is read before the first byte leaves
+        _log.warning("message %d could not be handed over yet: %s", claim.message_id, type(error).__name__)
+        _surely(partial(_record_failure, claim, HeldUp()))
     except GatewayError as error:
         crash_points.reach("before_result")
         _surely(partial(_record_failure, claim, error))
@@ -235,6 +239,8 @@ def _try_later(message: Message, error: GatewayError, now: datetime) -> None:
         message.attempts -= 1  # the session is down, the message is not to blame
         _later(message, now + OFFLINE_RETRY, now)
         return
+    if message.attempts == 1:
+        message.queued_at = now  # what it waited for before does not count
     if message.attempts >= ATTEMPTS or now - message.queued_at > TRY_FOR:
         progress.fail(message, now)
         return
