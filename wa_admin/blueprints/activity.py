@@ -7,7 +7,7 @@ from typing import TypedDict, TypeVar
 from flask import Blueprint, Response, abort, g, render_template, request, stream_with_context
 from flask_babel import gettext as _
 
-from .. import clock, hx, moments
+from .. import clock, hx, moments, plain
 from ..permissions import Permission
 from ..sentences import TOPICS, Line, who
 from ..services import activity, audit, health
@@ -76,7 +76,7 @@ class _AuditFilter(TypedDict):
 
 def _audit_filter() -> _AuditFilter:
     """What somebody asks for; what belongs to no workspace is for the owners of the installation."""
-    chosen = {name: request.args.get(name) or None for name in ("action", "actor")}
+    chosen = {name: plain.storable(request.args.get(name, "")) or None for name in ("action", "actor")}
     return {"all_of_it": g.caller.may(Permission.OWN), "action": chosen["action"], "actor": chosen["actor"]}
 
 

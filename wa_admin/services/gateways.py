@@ -13,7 +13,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import Engine, bindparam, select, update
 
-from .. import clock, drivers, words
+from .. import clock, drivers, plain, words
 from ..app import settings, vault
 from ..crypto import Vault, new_token, same
 from ..drivers.contract import Access, Driver, GatewayError, InstanceNotFound, OutcomeUnknown, TimedOut
@@ -133,7 +133,7 @@ def chosen(name: str | None) -> Gateway:
 
 def named(name: str) -> Gateway:
     """Raises UnknownGateway, which lists the names there are."""
-    found = db.session.scalar(select(Gateway).filter_by(name=name))
+    found = db.session.scalar(select(Gateway).filter_by(name=plain.storable(name)))
     if found is None:
         raise UnknownGateway(name, [gateway.name for gateway in listed()])
     return found
