@@ -1,5 +1,6 @@
 """Settings: read with a type, refused by name, kept safe, and all of them in the README."""
 
+import os
 import re
 import stat
 import sys
@@ -134,6 +135,12 @@ def test_a_data_directory_that_others_could_read_is_closed(load, tmp_path):
     (tmp_path / "data").mkdir(mode=0o755)
     load()
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_a_data_directory_in_which_nothing_can_be_written_stops_the_start(load, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(config.BadSetting, match="^WA_DATA_DIR .* may not write"):
+        load()
 
 
 def test_keys_made_at_the_first_start_stay(load):

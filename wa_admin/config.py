@@ -8,6 +8,7 @@ so that the supervisor and the gateway can read settings without loading the pan
 from __future__ import annotations
 
 import base64
+import errno
 import ipaddress
 import os
 import re
@@ -178,9 +179,12 @@ def encryption_keys(environ: Mapping[str, str], data_dir: Path) -> tuple[str, ..
 
 
 def make_private_directory(path: Path) -> None:
+    """Raises OSError, also for one in which nothing can be written."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_mode & 0o077:
         path.chmod(0o700)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "this user may not write there", str(path))
 
 
 def is_loopback(host: str) -> bool:

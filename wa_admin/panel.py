@@ -5,6 +5,7 @@ On SIGTERM it stops listening, finishes what it began, and exits 0.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import logging
@@ -68,13 +69,21 @@ def _loaded() -> Flask:
     return app
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens already, so that who comes while the panel loads only waits. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+def listen(host: str, port: int, setting: str = "WA_PORT") -> socket.socket:
+    """A socket that listens already, so that who comes while the panel loads only waits.
+
+    Raises OSError with a sentence that says what to do.
+    """
     try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=1024)
+    except socket.gaierror as error:
+        named = setting.removesuffix("PORT") + "HOST"
+        raise OSError(f"{named} {host!r} is no name or address of this machine") from error
     except OSError as error:
-        raise OSError(f"port {port} on {host} cannot be used: {os.strerror(error.errno or 0)}") from error
+        problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        advice = f"stop what uses it, or set {setting}"
+        raise OSError(f"port {port} on {host} {problem}: {advice}") from error
 
 
 def _share(lock: Path) -> int:

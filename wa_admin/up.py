@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
-import socket
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 from flask import current_app, url_for
 
-from . import log, schema
+from . import log, panel, schema
 from .app import settings
 from .config import EVERYWHERE, Settings
 from .extensions import db
@@ -60,13 +58,9 @@ def _check_ports(wanted: Settings) -> None:
         ports.append(("WA_GATEWAY_PORT", wanted.gateway_host, wanted.gateway_port))
     for name, host, port in ports:
         try:
-            family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            socket.create_server(address[:2], family=family).close()
-        except socket.gaierror:
-            log.give_up(f"{name.removesuffix('PORT')}HOST {host!r} is no name or address of this machine")
+            panel.listen(host, port, name).close()
         except OSError as error:
-            problem = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            log.give_up(f"port {port} on {host} {problem}: stop what uses it, or set {name}")
+            log.give_up(error)
 
 
 def _words(wanted: Settings) -> dict[str, str]:

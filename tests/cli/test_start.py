@@ -4,15 +4,19 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import forked
 import pytest
 
 WA_ADMIN = Path(sys.executable).parent / "wa-admin"
 
 
-def wa_admin(*arguments, cwd, **environ):
+def environment(cwd):
     plain = {name: value for name, value in os.environ.items() if not name.startswith("WA_")}
-    env = {**plain, "WA_DATA_DIR": str(cwd / "data"), **environ}
-    return subprocess.run([WA_ADMIN, *arguments], cwd=cwd, env=env, capture_output=True, text=True)
+    return {**plain, "WA_DATA_DIR": str(cwd / "data")}
+
+
+def wa_admin(*arguments, cwd, **environ):
+    return forked.wa_admin(*arguments, environ=environment(cwd) | environ, cwd=cwd)
 
 
 def test_the_version_needs_neither_flask_nor_click():
@@ -42,7 +46,8 @@ def test_it_works_from_any_directory(tmp_path):
     upgraded = wa_admin("db", "upgrade", cwd=tmp_path)
     assert upgraded.returncode == 0, upgraded.stderr
     assert {oct(made.stat().st_mode)[-2:] for made in (tmp_path / "data").iterdir()} == {"00"}
-    listed = wa_admin("sessions", "list", cwd=tmp_path)
+    command, environ = [WA_ADMIN, "sessions", "list"], environment(tmp_path)
+    listed = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert (listed.returncode, "no session yet" in listed.stdout) == (0, True)
 
 
@@ -50,6 +55,11 @@ def test_a_database_without_tables_is_said_to_be_so(tmp_path):
     told = wa_admin("sessions", "list", cwd=tmp_path)
     assert told.returncode == 2 and "wa-admin db upgrade" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_database_that_cannot_be_upgraded_is_said_to_be_so(tmp_path):
+    told = wa_admin("db", "upgrade", cwd=tmp_path, WA_DATABASE_URL="sqlite:////dev/null/wa-admin.db")
+    assert told.returncode == 2 and told.stderr.startswith("Error: The database cannot be used: ")
 
 
 def test_a_bad_setting_is_named_in_one_line(tmp_path):
@@ -64,14 +74,12 @@ def test_a_data_directory_that_cannot_be_made_is_said_to_be_so(tmp_path):
     assert told.returncode == 2 and told.stderr.startswith("wa-admin: WA_DATA_DIR cannot be used: ")
 
 
-def flask(*arguments, **environ):
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", *arguments]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, cwd=root, env=os.environ | environ, capture_output=True, text=True)
+FLASK = ["-m", "flask", "--app", "wsgi"]
 
 
 def test_flask_finds_the_same_commands(tmp_path):
-    told = flask("--help", WA_DATA_DIR=str(tmp_path))
+    command, environ = [sys.executable, *FLASK, "--help"], environment(tmp_path)
+    told = subprocess.run(command, cwd=forked.ROOT, env=environ, capture_output=True, text=True)
     assert all(
         name in told.stdout for name in ("sessions", "send", "users", "keys", "outbox", "doctor", "db", "up")
     )
@@ -87,7 +95,7 @@ def test_flask_finds_the_same_commands(tmp_path):
 )
 def test_both_ways_to_start_name_a_bad_setting_in_the_same_line(tmp_path, bad):
     environ = {"WA_DATA_DIR": str(tmp_path), **bad}
-    ours, flasks = wa_admin("up", cwd=tmp_path, **environ), flask("up", **environ)
+    ours, flasks = wa_admin("up", cwd=tmp_path, **environ), forked.run([*FLASK, "up"], os.environ | environ)
     assert (ours.returncode, ours.stderr.count("\n")) == (2, 1)
     assert (flasks.returncode, flasks.stderr) == (2, ours.stderr)
     assert next(reversed(bad)) in ours.stderr and "hush" not in ours.stderr

@@ -35,6 +35,7 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("WA_GATEWAY_HOST", "no name"),
         ("WA_GATEWAY_KEY", None),
         ("WA_GATEWAY_KEY", ""),
         ("WA_GATEWAY_KEY_FILE", "/nowhere/key"),

@@ -96,10 +96,12 @@ def _commands(places: dict[str, str]) -> click.Group:
 
 
 def _bring_the_panel(ctx: click.Context) -> None:
-    """Commands of Flask find the application in their context."""
+    """Commands of Flask find the application in their context, and say what goes wrong as ours do."""
     from flask.cli import ScriptInfo
 
     from ..app import create_app
+    from .terminal import sentences_for_errors
 
     if ctx.find_object(ScriptInfo) is None:
         ctx.obj = ScriptInfo(create_app=create_app)
+    ctx.with_resource(sentences_for_errors())

@@ -65,6 +65,8 @@ def _run(settings: Settings, gateway: Gateway) -> None:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
             raise
         _give_up(f"cannot listen on {settings.host}:{settings.port}: {os.strerror(error.errno)}")
+    except ValueError:  # waitress found no such host
+        _give_up(f"WA_GATEWAY_HOST {settings.host!r} is no name or address of this machine")
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     # a host with several addresses gives several sockets, all on the port that was asked for
