@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 from chatting import hear
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from wa_admin import clock, log
 from wa_admin.drivers.contract import FileSeen
-from wa_admin.extensions import db
+from wa_admin.extensions import db, writing
 from wa_admin.models import Attachment, IncomingFile
 from wa_admin.services import conversation, incoming_files
 
@@ -129,6 +129,14 @@ def test_after_five_tries_the_phone_has_it(fetched):
 @pytest.mark.parametrize("body", [{}, {"base64": ""}, {"base64": "%%%"}, {"base64": 7}, [], "x"])
 def test_an_answer_without_a_file_breaks_nothing(fetched, body):
     assert fetched(answers=[(201, body)]).state == "waiting"
+
+
+def test_one_whose_fetching_ended_the_process_is_not_tried_for_ever(app, connected, stub):
+    hear(connected, kind="image", file=FileSeen("image/png", source={"id": "3EB0AA"}))
+    with writing():
+        db.session.execute(update(IncomingFile).values(tries=incoming_files.TRIES))
+    incoming_files.fetch()
+    assert (only().state, stub.asked) == ("failed", [])
 
 
 def test_what_a_gateway_no_longer_has_is_given_up_at_once(fetched):

@@ -1,12 +1,14 @@
 import threading
 
 import pytest
+from chatting import hear
 from people import PASSWORD
 from two_workspaces import THEIRS, furnish_other_workspace
 
 from wa_admin import plain
+from wa_admin.drivers.contract import FileSeen
 from wa_admin.extensions import db, writing
-from wa_admin.models import ApiKey, Event, Invitation, LoginSession, Role, WhatsAppSession
+from wa_admin.models import ApiKey, Attachment, Event, Invitation, LoginSession, Role, WhatsAppSession
 from wa_admin.services import api_keys, invitations, logins, roster, sessions, users, workspaces
 
 
@@ -92,6 +94,15 @@ def test_an_empty_workspace_goes_with_all_that_is_in_it(owner, shop):
     assert db.session.query(ApiKey).count() == db.session.query(Invitation).count() == 0
     assert db.session.query(Event).filter_by(workspace_id=shop.id).count() == 0
     assert db.session.get_one(LoginSession, owner.login_id).workspace_id == 1
+
+
+def test_files_of_its_chats_go_with_it(shop, make_session):
+    theirs = make_session("Theirs", workspace_id=shop.id)
+    hear(theirs, kind="image", file=FileSeen("image/png", "a.png", content=b"\x89PNG\r\n\x1a\n" + b"0" * 90))
+    with writing():
+        db.session.delete(db.session.merge(theirs))
+    workspaces.remove(shop.id, actor="cli")
+    assert db.session.query(Attachment).count() == 0
 
 
 def test_the_only_workspace_stays(app):

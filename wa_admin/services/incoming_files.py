@@ -77,6 +77,9 @@ def fetch(now: datetime | None = None) -> int:
     tried = 0
     while (wanted := _claim(now or clock.now())) is not None:
         tried += 1
+        if wanted.tries > TRIES:  # they ended with the process, or with a fault of ours
+            _record_failure(wanted, GatewayError(), now or clock.now())
+            continue
         try:
             found = _download(wanted)
         except GatewayError as error:
@@ -140,6 +143,7 @@ class Wanted:
     gateway_id: int
     instance: str
     source: Mapping[str, str]
+    tries: int
 
 
 def _claim(now: datetime) -> Wanted | None:
@@ -159,7 +163,7 @@ def _claim(now: datetime) -> Wanted | None:
         file, gateway_id, instance = row
         file.tries += 1
         file.next_at = now + LEASE
-        return Wanted(file.id, gateway_id, instance, dict(file.source))
+        return Wanted(file.id, gateway_id, instance, dict(file.source), file.tries)
 
 
 def _download(wanted: Wanted) -> Downloaded:

@@ -6,11 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 
 from .. import clock, plain
 from ..extensions import db, writing
-from ..models import LoginSession, Membership, Message, Role, User, WhatsAppSession, Workspace
+from ..models import (
+    Attachment,
+    Chat,
+    IncomingFile,
+    Line,
+    LoginSession,
+    Membership,
+    Message,
+    Role,
+    User,
+    WhatsAppSession,
+    Workspace,
+)
 from ..refusal import Refusal
 from . import audit, logins, timeline
 
@@ -125,9 +137,12 @@ def remove(key: str | int, *, actor: str) -> str:
             raise LastWorkspace
         _refuse_filled(found)
         _move_logins_away(found.id)
+        files = _files_that_came(found.id)
         for table in reversed(db.metadata.sorted_tables):
             if _belongs_to_a_workspace(table):
                 db.session.execute(delete(table).where(table.c.workspace_id == found.id))
+        if files:
+            db.session.connection().execute(delete(Attachment).where(Attachment.id == bindparam("of")), files)
         audit.record("workspace_removed", workspace_id=None, actor=actor, object=found.name)
         db.session.execute(delete(Workspace).where(Workspace.id == found.id))
     logins.forget_cached()
@@ -203,6 +218,13 @@ def _only_there(workspace_id: int) -> Any:
     elsewhere = select(Membership.user_id).where(Membership.workspace_id != workspace_id)
     here = select(User.name).join(Membership).where(Membership.workspace_id == workspace_id)
     return here.where(User.id.not_in(elsewhere)).order_by(User.id)
+
+
+def _files_that_came(workspace_id: int) -> list[dict[str, int]]:
+    """Of chats whose session is gone: nothing else leads to them once the chats are gone."""
+    kept = select(IncomingFile.attachment_id.label("of")).join(Line).join(Chat)
+    rows = kept.where(Chat.workspace_id == workspace_id, IncomingFile.attachment_id.is_not(None))
+    return [dict(row) for row in db.session.execute(rows).mappings()]
 
 
 def _move_logins_away(workspace_id: int) -> None:
