@@ -2,9 +2,8 @@
 
 import json
 import os
-import subprocess
-import sys
 
+import forked
 import pytest
 
 from wa_admin.extensions import db
@@ -19,7 +18,6 @@ from wa_admin.refusal import Refusal
 from wa_admin.services import api_keys, outbox, sessions
 
 def write(writer):
-    app = create_app()
     answers = []
     with app.app_context():
         all_ready.wait(60)
@@ -28,12 +26,18 @@ def write(writer):
                 answers.append({ACT})
             except Refusal as refusal:
                 answers.append(refusal.code)
-    return answers
+    all_answers.put(answers)
 
+app, fork = create_app(), get_context("fork")
 writers, times = map(int, sys.argv[1:])
-all_ready = get_context("fork").Barrier(writers)
-with get_context("fork").Pool(writers) as pool:
-    print(json.dumps(pool.map(write, range(writers), chunksize=1)))
+all_ready, all_answers = fork.Barrier(writers), fork.SimpleQueue()
+started = [fork.Process(target=write, args=[writer]) for writer in range(writers)]
+for one in started:
+    one.start()
+for one in started:
+    one.join()
+    assert one.exitcode == 0
+print(json.dumps([all_answers.get() for _ in started]))
 """
 
 
@@ -43,8 +47,7 @@ def race(app, data_dir, make_app):
 
     def run(act: str, writers: int = 2, times: int = 1, **environ: str) -> list[list]:
         settings = os.environ | {"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator", **environ}
-        command = [sys.executable, "-c", RACE.replace("{ACT}", act), str(writers), str(times)]
-        done = subprocess.run(command, env=settings, capture_output=True, text=True, timeout=100)
+        done = forked.run(["-c", RACE.replace("{ACT}", act), str(writers), str(times)], settings)
         assert done.returncode == 0, done.stderr
         answers = json.loads(done.stdout)
         assert [len(some) for some in answers] == [times] * writers
