@@ -47,6 +47,13 @@ def run(
         return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
+def wa_admin(
+    *arguments: str, environ: Mapping[str, str], cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """The command of this name."""
+    return run(["-c", "from wa_admin.cli import main; main()", *arguments], environ, cwd)
+
+
 class Forked:
     """As much of `subprocess.Popen` as tests use."""
 

@@ -9,12 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forked
 import psutil
 from waiting import until
 
 ROOT = Path(__file__).parent.parent
-UP = [sys.executable, "-m", "flask", "--app", "wsgi", "up"]
-WA_ADMIN_UP = [str(Path(sys.executable).with_name("wa-admin")), "up"]
+FLASK_UP = ["-m", "flask", "--app", "wsgi", "up"]
+UP = [sys.executable, *FLASK_UP]
 PR_SET_PDEATHSIG = 1
 
 
@@ -43,9 +44,9 @@ def _end_with_the_tests():
 
 
 class Up:
-    """A running `flask up`, seen from outside."""
+    """A running `flask up`, seen from outside; forked, or really this command."""
 
-    def __init__(self, data_dir, log, command=UP, cwd=ROOT, **more):
+    def __init__(self, data_dir, log, command=None, cwd=ROOT, **more):
         self.command, self.cwd = command, cwd
         self.port, self.gateway_port = free_port(), free_port()
         self.log = log
@@ -59,20 +60,26 @@ class Up:
 
     def start(self):
         with self.log.open("w") as out:
-            self.process = subprocess.Popen(
-                self.command,
-                cwd=self.cwd,
-                env=self.environ,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                preexec_fn=_end_with_the_tests,
-            )
+            self.process = self._command(out) if self.command else self._forked(out)
         self.children = []
         assert until(lambda: self.is_announced() or self.process.poll() is not None), self.said()
         assert self.process.poll() is None, self.said()
         self.children = psutil.Process(self.process.pid).children(recursive=True)
         return self
+
+    def _forked(self, out):
+        return forked.start(FLASK_UP, self.environ, stdout=out, stderr=out)
+
+    def _command(self, out):
+        return subprocess.Popen(
+            self.command,
+            cwd=self.cwd,
+            env=self.environ,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=_end_with_the_tests,
+        )
 
     def is_announced(self):
         """As text, or as JSON."""

@@ -2,13 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from datetime import timedelta
 
 import pytest
+from forked import start
 from locked_database import locked
 from running_panel import free_port
 from running_scheduler import RunningScheduler
@@ -144,19 +143,16 @@ def start_scheduler(data_dir, tmp_path):
     """Real processes on one data directory, each with a log of its own."""
     started = []
 
-    def start(name):
+    def start_one(name):
         log = tmp_path / f"{name}.log"
+        environ = {**os.environ, "WA_DATA_DIR": str(data_dir), "WA_GATEWAY_PORT": "9"}
         with log.open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "wa_admin.scheduler"],
-                env={**os.environ, "WA_DATA_DIR": str(data_dir), "WA_GATEWAY_PORT": "9"},
-                stderr=stderr,
-            )
+            process = start(["-m", "wa_admin.scheduler"], environ, stderr=stderr)
         process.said = log.read_text
         started.append(process)
         return process
 
-    yield start
+    yield start_one
     for process in started:
         process.kill()
         process.wait()

@@ -7,12 +7,12 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 
 import psutil
 import pytest
-from running_up import ROOT, UP, WA_ADMIN_UP, Up, free_port, get, until
+from forked import run, start, wa_admin
+from running_up import FLASK_UP, UP, Up, free_port, get, until
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def make_up(tmp_path):
 def shared_up(tmp_path_factory):
     """One that stays up; who disturbs it waits until it is well again."""
     place = tmp_path_factory.mktemp("up")
-    up = Up(place / "data", place / "up.log")
+    up = Up(place / "data", place / "up.log", UP)
     yield up.start()
     up.end()
 
@@ -81,7 +81,7 @@ def test_nothing_outlives_a_supervisor_that_was_killed(make_up):
 
 def test_a_second_start_on_the_same_data_says_so_in_one_line(shared_up, make_up):
     second = make_up(shared_up.environ["WA_DATA_DIR"])
-    done = subprocess.run(UP, cwd=ROOT, env=second.environ, capture_output=True, text=True, timeout=100)
+    done = run(FLASK_UP, second.environ)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"already running on {second.environ['WA_DATA_DIR']} (process {shared_up.process.pid})" in line
@@ -92,7 +92,7 @@ def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         up = make_up(**{setting: str(port)})
-        done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
+        done = run(FLASK_UP, up.environ)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"port {port} on 127.0.0.1 is in use" in line
@@ -102,7 +102,7 @@ def test_a_port_that_is_taken_is_named_in_one_line(make_up, setting):
 @pytest.mark.parametrize("setting", ["WA_HOST", "WA_GATEWAY_HOST"])
 def test_a_host_that_is_no_name_is_named_in_one_line(make_up, setting):
     up = make_up(**{setting: "no name", "WA_ALLOW_INSECURE_HTTP": "1"})
-    done = subprocess.run(UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
+    done = run(FLASK_UP, up.environ)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode == 2
     assert f"{setting} 'no name'" in line
@@ -110,7 +110,7 @@ def test_a_host_that_is_no_name_is_named_in_one_line(make_up, setting):
 
 def test_a_bad_setting_is_named_in_one_line(make_up):
     up = make_up(WA_POLL_SECONDS="often")
-    done = subprocess.run(WA_ADMIN_UP, cwd=ROOT, env=up.environ, capture_output=True, text=True, timeout=100)
+    done = wa_admin("up", environ=up.environ)
     (line,) = (done.stdout + done.stderr).splitlines()
     assert done.returncode != 0
     assert "WA_POLL_SECONDS must be a number" in line
@@ -150,12 +150,8 @@ def test_the_supervisor_is_small(shared_up):
 def panel(tmp_path, make_up):
     """The panel alone, as a process."""
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "wa_admin.panel"],
-        cwd=ROOT,
-        env={**os.environ, "WA_DATA_DIR": str(tmp_path / "data"), "WA_PORT": str(port)},
-        stderr=subprocess.DEVNULL,
-    )
+    environ = {**os.environ, "WA_DATA_DIR": str(tmp_path / "data"), "WA_PORT": str(port)}
+    process = start(["-m", "wa_admin.panel"], environ, stderr=subprocess.DEVNULL)
     process.port = port
     assert until(lambda: get(port, "/healthz")[0] == 200)
     yield process

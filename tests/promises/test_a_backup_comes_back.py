@@ -2,17 +2,13 @@
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import pytest
+from forked import wa_admin
 from running_gateway import wait_until
-from running_up import ROOT
 from simulation import Number, Simulation
 
-WA_ADMIN = str(Path(sys.executable).with_name("wa-admin"))
 PASSPHRASE = "correct horse battery staple"
 ARRIVED = ("delivered", "read")
 
@@ -20,10 +16,7 @@ pytestmark = pytest.mark.sqlite
 
 
 def done(up, *arguments):
-    environ = up.environ | {"WA_BACKUP_PASSPHRASE": PASSPHRASE}
-    ran = subprocess.run(
-        [WA_ADMIN, *arguments], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=200
-    )
+    ran = wa_admin(*arguments, environ=up.environ | {"WA_BACKUP_PASSPHRASE": PASSPHRASE})
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
