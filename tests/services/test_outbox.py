@@ -8,7 +8,7 @@ from wa_admin.extensions import db, writing
 from wa_admin.models import DailyCount, Message, MessageStatus, Outcome, Reason, Status
 from wa_admin.phone import BadNumber
 from wa_admin.refusal import Refusal
-from wa_admin.services import deliveries, due, gateways, outbox, progress, retention, stats
+from wa_admin.services import deliveries, due, gateways, outbox, progress, retention, sessions, stats
 from wa_admin.services.attachments import NewAttachment
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
@@ -199,6 +199,7 @@ def test_what_waited_for_days_is_tried_for_a_day_once_it_can_be(stub, connected,
     assert deliveries.deliver_next(connected.id) and fresh(message).status == MessageStatus.SENT
 
 
+@pytest.mark.sqlite
 def test_what_our_own_database_held_up_did_not_leave(stub, connected, on_statement):
     _make_external(connected)
     message, troubles = send(), [sqlite3.OperationalError("disk I/O error")]
@@ -359,6 +360,26 @@ def test_sending_again_uses_a_new_reference(stub, connected, make_message):
     again = outbox.retry(1, message.id, actor="cli")
     assert again.status == MessageStatus.QUEUED
     assert again.reference != "old"
+
+
+def test_a_file_that_is_no_longer_kept_is_not_sent_empty(connected):
+    message = send(attached=NewAttachment.read(b"%PDF-1.4 invoice", "invoice.pdf"))
+    with writing():
+        progress.fail(db.session.get_one(Message, message.id), clock.now())
+    outbox.forget_old(clock.now() + timedelta(days=8))
+    with pytest.raises(Refusal, match="no longer kept"):
+        outbox.retry(1, message.id, actor="cli")
+
+
+def test_what_is_under_way_when_its_session_is_removed_does_not_wait_for_ever(app, stub, connected):
+    def is_removed(_):
+        with app.app_context():
+            sessions.delete(1, connected.id, force=True, actor="cli")
+        return 429, {}
+
+    message, stub.script["sendText"] = send(), is_removed
+    deliveries.deliver_next(connected.id)
+    assert fresh(message).status == MessageStatus.CANCELLED
 
 
 def test_a_person_can_say_that_it_arrived(connected, make_message):

@@ -253,8 +253,9 @@ def _try_later(message: Message, error: GatewayError, now: datetime) -> None:
 
 def _later(message: Message, at: datetime, now: datetime) -> None:
     message.next_at = at
-    # one that was erased while it was under way has nothing to say any more
-    progress.move(message, MessageStatus.CANCELLED if message.is_blank else MessageStatus.QUEUED, now)
+    # while it was under way it may have been erased, or its session removed
+    is_over = message.is_blank or message.session_id is None
+    progress.move(message, MessageStatus.CANCELLED if is_over else MessageStatus.QUEUED, now)
 
 
 def _doubt(message: Message, code: str, now: datetime) -> None:

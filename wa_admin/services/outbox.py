@@ -245,11 +245,16 @@ def _take_back(message: Message, now: datetime) -> bool:
 
 
 def retry(workspace_id: int, id: int, *, actor: str) -> Message:
-    """Queue a message again that failed, expired or is uncertain; an uncertain one may then arrive twice."""
+    """Queue a message again that failed, expired or is uncertain; an uncertain one may then arrive twice.
+
+    Raises WrongState, and Refusal when its file was dropped already.
+    """
     with writing():
         message = find(workspace_id, id)
         if not message.can_retry or message.session is None:
             raise WrongState(message)
+        if message.attachment:
+            NewAttachment.copy_of(message.attachment)
         now = clock.now()
         message.attempts, message.next_at, message.valid_until = 0, now, None
         message.error_code = message.error_detail = message.provider_id = None
