@@ -46,9 +46,9 @@ def leaks(response):
 def test_no_route_knows_a_number_of_another_workspace(neighbours, signed_in, role):
     with writing():
         db.session.execute(update(User).values(is_owner=False))
-    before, met, wrong = snapshot(), 0, []
+    before, met, wrong, person = snapshot(), 0, [], signed_in(role)
     for method, endpoint, path, asks in routes(neighbours):
-        response = ask(signed_in(role), method, path)
+        response = ask(person, method, path)
         if leaks(response) or response.status_code == 500:
             wrong.append((method, path, response.status_code, leaks(response)))
         is_theirs = (
@@ -60,15 +60,16 @@ def test_no_route_knows_a_number_of_another_workspace(neighbours, signed_in, rol
             if not home and response.status_code not in (403, 404):
                 wrong.append((method, path, response.status_code))
     assert met > 50 and wrong == [] and snapshot() == before
+    assert person.get("/").status_code == 200  # nothing has ended the login meanwhile
 
 
-def test_no_route_shows_an_owner_another_workspace_but_the_list_of_them(neighbours, admin, signed_in):
+def test_no_route_shows_an_owner_another_workspace_but_the_list_of_them(neighbours, admin):
     before = snapshot()
     for method, endpoint, path, _asks in routes(neighbours):
         if not endpoint.startswith(ONLY_FOR_OWNERS):
-            response = ask(signed_in(Role.ADMIN), method, path)
+            response = ask(admin, method, path)
             assert not leaks(response), (method, path, leaks(response))
-    assert snapshot() == before
+    assert snapshot() == before and admin.get("/").status_code == 200
 
 
 def test_no_call_knows_a_number_of_another_workspace(neighbours, client):
