@@ -377,7 +377,7 @@ def test_a_reset_password_leaves_the_second_factor(client, secret):
 HURTS = re.compile(
     r"/settings/(keys|people|gateways|workspaces|webhooks|second-factor)"
     r"|/settings/account/logins"
-    r"|/sessions/<int:id>/(logout|replacement|delete|link$|link/phone|link/panel|move)|/sessions/cleanup"
+    r"|/sessions/<int:id>/(logout|replacement|delete|link$|link/(phone|panel|picture)|move)|/sessions/cleanup"
     r"|/api/v1/sessions/(qr|refresh-qr|logout|delete)|/api/v1/webhooks"
 )
 # of these, what changes nothing that could hurt
@@ -421,6 +421,16 @@ def test_an_act_from_a_fragment_goes_to_the_question_and_is_not_done(admin, conn
     db.session.rollback()
     db.session.refresh(connected)
     assert connected.linked_at
+
+
+def test_a_session_that_is_new_shows_its_code_to_no_screen_that_was_left(stub, admin):
+    stub.state = "close"
+    with writing():
+        db.session.query(LoginSession).update({"proved_at": clock.now() - timedelta(minutes=16)})
+    logins.forget_cached()
+    new = {"name": "Support line", "is_active": "y", "link": "1"}
+    answer = admin.post("/sessions/new", data=new, headers={"HX-Request": "true"})
+    assert (answer.status_code, answer.location) == (303, "/sessions/1/link?by=qr")
 
 
 def test_a_code_is_not_shown_to_a_screen_that_was_left(admin, make_session):

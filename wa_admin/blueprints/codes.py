@@ -5,13 +5,14 @@ from flask import Blueprint, Response, abort, g
 from ..models import WhatsAppSession
 from ..permissions import Permission
 from ..services import links, roster
-from .access import requires
+from .access import proved, requires
 
 bp = Blueprint("codes", __name__)
 
 
 @bp.get("/sessions/<int:id>/link/picture")
 @requires(Permission.LINK)
+@proved
 def show(id):
     return picture_of(roster.find(g.caller.workspace_id, id))
 

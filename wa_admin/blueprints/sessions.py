@@ -371,7 +371,7 @@ def linking(id: int, act):
         wa_session = act()
     except Refusal as refusal:
         return _link_view(roster.find(g.caller.workspace_id, id), refusal, refusal.status)
-    if hx.asked():
+    if hx.asked() and g.caller.is_proved:
         return _link_view(wa_session)
     return redirect(url_for("sessions.link_page", id=id, by=_by()), 303)
 
