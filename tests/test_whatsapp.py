@@ -240,6 +240,7 @@ def test_an_app_elsewhere_sends_with_two_settings(app, data_dir, connected, tmp_
         "print(send_whatsapp_message('0812-9999-8888', 'Halo', wait_seconds=0).status)"
     )
     environ = {"WA_PANEL_URL": f"http://127.0.0.1:{panel.port}", "WA_API_KEY": key, "PATH": ""}
+    environ["http_proxy"] = "http://127.0.0.1:9"  # which leads to the world, not to this machine
     try:
         told = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, env=environ, cwd=tmp_path
