@@ -64,6 +64,13 @@ def test_a_letter_with_an_accent_is_the_same_however_it_was_typed():
     assert opened(sealed(b"x", "caf\u00e9 au lait"), "cafe\u0301 au lait") == b"x"
 
 
+def test_a_guess_costs_what_rfc_9106_says():
+    out = io.BytesIO()
+    Sealer(out, PASSPHRASE)
+    told = json.loads(out.getvalue().split(b"\n")[1])
+    assert (told["kdf"], told["passes"], told["memory_kib"], told["lanes"]) == ("argon2id", 3, 64 * 1024, 4)
+
+
 @pytest.mark.parametrize("wrong", ["", "correct horse battery stapl", "Correct horse battery staple"])
 def test_another_passphrase_is_told_from_damage(wrong):
     with pytest.raises(WrongPassphrase):

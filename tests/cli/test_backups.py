@@ -15,7 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from wa_admin import clock, config, create_app, upgrades
-from wa_admin.backups import archive, making, record
+from wa_admin.backups import archive, envelope, making, record
 from wa_admin.extensions import db, writing
 from wa_admin.models import Message, MessageStatus, Role
 from wa_admin.services import audit, outbox, restored, sessions
@@ -34,6 +34,13 @@ def environment(monkeypatch, data_dir):
     monkeypatch.setenv("WA_BACKUP_PASSPHRASE", PASSPHRASE)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_passphrases():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(envelope, "USUAL", envelope.Costs(passes=1, memory_kib=64, lanes=1))
+        yield
+
+
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "wa-admin.backup"
@@ -41,7 +48,7 @@ def file(tmp_path):
 
 @pytest.fixture(scope="module")
 def made(migrated, tmp_path_factory):
-    """A data directory where a message waits, and its backup: once for all, since passphrases are slow."""
+    """A data directory where a message waits, and its backup: once for all."""
     place = tmp_path_factory.mktemp("made")
     shutil.copytree(migrated, place / "data")
     app = create_app({"WA_DATA_DIR": str(place / "data"), "WA_ENGINE": "simulator"})

@@ -65,8 +65,8 @@ def rotate(app, run):
     def rotate(*arguments):
         db.session.remove()
         db.engine.dispose()
-        with create_app(os.environ).app_context():
-            done = create_app(os.environ).test_cli_runner().invoke(args=["rotate-keys", *arguments])
+        with (one := create_app(os.environ)).app_context():
+            done = one.test_cli_runner().invoke(args=["rotate-keys", *arguments])
             db.session.remove()
             db.engine.dispose()
         return done

@@ -15,38 +15,44 @@ PASSPHRASE = "correct horse battery staple"
 TEXT = "the text of a message"
 
 
-@pytest.fixture
-def server(postgresql, monkeypatch, tmp_path):
-    for name in [name for name in os.environ if name.startswith("WA_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("WA_BACKUP_PASSPHRASE", PASSPHRASE)
+@pytest.fixture(scope="module")
+def server(postgresql):
     return postgresql.server
 
 
-@pytest.fixture
-def panel(server, monkeypatch, tmp_path):
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("place")
+
+
+@pytest.fixture(scope="module")
+def panel(server, place):
     """`panel(name)` is one on a data directory and a database of this name."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("WA_")]:
+            patch.delenv(name)
+        patch.setenv("WA_BACKUP_PASSPHRASE", PASSPHRASE)
 
-    def make(name, is_new=False):
-        url = server.create(name) if is_new else server.url(name)
-        for variable, value in environment(tmp_path / name, WA_DATABASE_URL=url).items():
-            monkeypatch.setenv(variable, value)
-        return create_app(os.environ)
+        def make(name, is_new=False):
+            url = server.create(name) if is_new else server.url(name)
+            for variable, value in environment(place / name, WA_DATABASE_URL=url).items():
+                patch.setenv(variable, value)
+            return create_app(os.environ)
 
-    return make
+        yield make
 
 
-@pytest.fixture
-def file(panel, tmp_path):
+@pytest.fixture(scope="module")
+def file(panel, place):
     """Of a panel where a message waits."""
     app = panel("lost", is_new=True)
     with app.app_context():
         up.prepare()
         sessions.create(1, "Support line", actor="cli")
         outbox.send(1, "081299998888", TEXT, source="cli")
-    made = run(app, "backup", str(tmp_path / "one.backup"))
+    made = run(app, "backup", str(place / "one.backup"))
     assert made.exit_code == 0 and "postgresql at revision" in made.output
-    return tmp_path / "one.backup"
+    return place / "one.backup"
 
 
 def run(app, *arguments):
@@ -67,16 +73,16 @@ def rows(url, query):
     return found
 
 
-def test_it_comes_back_into_an_empty_database_and_sends_nothing(panel, server, file, tmp_path):
+def test_it_comes_back_into_an_empty_database_and_sends_nothing(panel, server, file, place):
     app = panel("found", is_new=True)
     done = run(app, "restore", str(file))
     assert done.exit_code == 0, done.output
     assert "1 message waited then" in done.output
     found = rows(server.url("found"), "SELECT status, error_code, body FROM message")
     assert found == [("uncertain", "restored", TEXT)]
-    keys = [(tmp_path / name / "secret.key").read_text().strip() for name in ("found", "lost")]
+    keys = [(place / name / "secret.key").read_text().strip() for name in ("found", "lost")]
     assert keys[0] == keys[1]
-    assert not (tmp_path / "found/panel.dump").exists()
+    assert not (place / "found/panel.dump").exists()
     with panel("found").app_context():
         assert deliveries.drain() == 0
         db.session.remove()

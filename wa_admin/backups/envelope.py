@@ -58,18 +58,21 @@ class Damaged(Refusal):
 
 @dataclass(frozen=True)
 class Costs:
-    """What one guess at the passphrase costs; the default is RFC 9106's second choice."""
+    """What one guess at the passphrase costs."""
 
-    passes: int = 3
-    memory_kib: int = 64 * 1024
-    lanes: int = 4
+    passes: int
+    memory_kib: int
+    lanes: int
+
+
+USUAL = Costs(passes=3, memory_kib=64 * 1024, lanes=4)  # RFC 9106's second choice
 
 
 class Sealer:
     """Takes bytes and writes them sealed; what was not finished has no end, and does not open."""
 
     def __init__(self, out: BinaryIO, passphrase: str, costs: Costs | None = None) -> None:
-        costs, salt = costs or Costs(), secrets.token_bytes(16)
+        costs, salt = costs or USUAL, secrets.token_bytes(16)
         key, verifier = _derived(passphrase, salt, costs)
         told = {"chunk": CHUNK_BYTES, "cipher": "aes-256-gcm", "kdf": "argon2id", **vars(costs)}
         told |= {"salt": salt.hex(), "verifier": verifier.hex()}
