@@ -377,8 +377,8 @@ def test_a_reset_password_leaves_the_second_factor(client, secret):
 HURTS = re.compile(
     r"/settings/(keys|people|gateways|workspaces|webhooks|second-factor)"
     r"|/settings/account/logins"
-    r"|/sessions/<int:id>/(logout|replacement|delete|link$|link/(phone|panel|picture)|move)|/sessions/cleanup"
-    r"|/api/v1/sessions/(qr|refresh-qr|logout|delete)|/api/v1/webhooks"
+    r"|/sessions/<int:id>/(logout|replacement|delete|link$|link/(phone|panel|picture|pass$)|gateway)"
+    r"|/sessions/cleanup|/api/v1/sessions/(qr|refresh-qr|logout|delete|move)|/api/v1/webhooks"
 )
 # of these, what changes nothing that could hurt
 HARMLESS = {"api_webhooks.index", "api_webhooks.show", "api_webhooks.log"}

@@ -238,6 +238,7 @@ def delete(id, query):
 
 @bp.post("/sessions/move/<path:id>/")
 @KEEP
+@proved
 @operation(
     _l("Move a session to another gateway"),
     description=_l(

@@ -159,6 +159,7 @@ def sync_sessions():
 
 @bp.route("/sessions/<int:id>/gateway", methods=["GET", "POST"])
 @requires(Permission.MANAGE)
+@proved
 def move_session(id):
     choice = moves.choice(g.caller.workspace_id, id)
     if request.method == "GET":

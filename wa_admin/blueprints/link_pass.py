@@ -13,7 +13,7 @@ from ..permissions import Permission
 from ..refusal import Refusal
 from ..services import glance, link_passes, roster, stats
 from . import codes
-from .access import public, requires
+from .access import proved, public, requires
 from .link_passkeys import assertion, told
 
 bp = Blueprint("link_pass", __name__)
@@ -26,6 +26,7 @@ HIDDEN = {"Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow",
 
 @bp.route("/sessions/<int:id>/link/pass", methods=["GET", "POST"])
 @requires(Permission.LINK)
+@proved
 def make(id):
     wa_session, url = roster.find(g.caller.workspace_id, id), ""
     if request.method == "POST":
