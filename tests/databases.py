@@ -94,7 +94,9 @@ class Server:
 
     def __init__(self, *, careless: bool = True) -> None:
         self._options = (*(CARELESS if careless else ()), *SMALL, "listen_addresses=")
-        self.directory = Path(tempfile.mkdtemp(prefix="wa-pg-"))  # one path that any user may pass through
+        # a path that any user may pass through, in memory where the tests have theirs
+        place = os.environ.get("PYTEST_DEBUG_TEMPROOT") if careless else None
+        self.directory = Path(tempfile.mkdtemp(prefix="wa-pg-", dir=place))
         self._as = _owner()
         if self._as:
             os.chown(self.directory, self._as["user"], self._as["group"])

@@ -19,6 +19,7 @@ class Caller:
         self.paths = {
             path: re.compile(re.sub(r"\\{\w+\\}", ".+", re.escape(path))) for path in document["paths"]
         }
+        self._validators: dict[tuple[str, str], Draft202012Validator] = {}
 
     def get(self, path: str, **more: Any) -> TestResponse:
         return self.call("GET", path, **more)
@@ -53,8 +54,11 @@ class Caller:
         assert status in described["responses"], f"{described['operationId']} answered {status}"
         told = described["responses"][status]["content"]["application/json"]
         answer = response.get_json()
-        schema = {**told["schema"], "components": self.document["components"]}
-        errors = [error.message for error in Draft202012Validator(schema).iter_errors(answer)]
+        which = (described["operationId"], status)
+        if which not in self._validators:
+            schema = {**told["schema"], "components": self.document["components"]}
+            self._validators[which] = Draft202012Validator(schema)
+        errors = [error.message for error in self._validators[which].iter_errors(answer)]
         assert errors == []
         if response.status_code >= 400:
             code = answer["code"] if "code" in answer else answer["error"]["code"]
