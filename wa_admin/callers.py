@@ -55,10 +55,11 @@ class Callers:
             self._outbound.close()
 
     def _send_off(self, subscription_id: int) -> None:
+        line = self._line()
         with self._lock:
             if self._away.total() < AT_ONCE and not self._is_stopping:
                 self._away[subscription_id] += 1
-                self._threads.submit(self._call, subscription_id, self._line())
+                self._threads.submit(self._call, subscription_id, line)
 
     def _call(self, subscription_id: int, line: Outbound) -> None:
         try:

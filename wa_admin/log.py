@@ -22,8 +22,8 @@ TEXT_TIME, JSON_TIME = "%Y-%m-%d %H:%M:%SZ", "%Y-%m-%dT%H:%M:%SZ"  # UTC, in eve
 access = logging.getLogger("wa_admin.access")
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
-QUIET = {"waitress.queue": logging.ERROR, "apscheduler": logging.ERROR, "httpx": logging.WARNING,
-         "httpcore": logging.WARNING, "alembic": logging.WARNING}  # fmt: skip
+QUIET = {"waitress": logging.WARNING, "waitress.queue": logging.ERROR, "apscheduler": logging.ERROR,
+         "httpx": logging.WARNING, "httpcore": logging.WARNING, "alembic": logging.WARNING}  # fmt: skip
 OURS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "in_request"}
 # asked again and again by pages, browsers, gateways and probes
 UNREMARKABLE = ("/static/", "/hooks/", "/healthz", "/readyz", "/metrics")
