@@ -4,13 +4,20 @@ import time
 import pytest
 
 from wa_admin.drivers.contract import State, StateSeen
-from wa_admin.extensions import db
+from wa_admin.extensions import db, writing
 from wa_admin.models import Look, Reason, Status
-from wa_admin.services import events, gateways, links, roster, sessions
+from wa_admin.services import events, gateways, links, roster, sessions, watch
 
 
 def create():
     return sessions.create(1, "Support line", actor="cli")
+
+
+def go_down(id):
+    with writing():
+        wa_session = roster.find(1, id)
+        wa_session.status, wa_session.reason = Status.DISCONNECTED, Reason.NETWORK
+    return wa_session
 
 
 def test_linking_shows_a_code_and_installs_the_webhook(stub, app):
@@ -59,6 +66,24 @@ def test_one_deadline_holds_for_all_calls_of_a_click(stub, app):
         for _ in range(300):
             driver.state(wa_session.session_id)
     assert time.monotonic() - began < 30  # 90 s, had each its own
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda id: links.disconnect(1, id, actor="cli"),
+        lambda id: links.restart(1, id, actor="cli"),
+        lambda id: sessions.delete(1, id, force=True, actor="cli"),
+        lambda id: watch.refresh(roster.find(1, id)),
+        lambda id: watch.reconcile(),
+        lambda id: go_down(id) and watch.reconnect_due(),
+    ],
+)
+def test_no_transaction_waits_for_a_gateway(stub, connected, act):
+    usual, pool, held = stub._answer, db.engine.pool, []
+    stub._answer = lambda asked: (held.append(pool.checkedout()), usual(asked))[1]
+    act(connected.id)
+    assert held and not any(held)
 
 
 def test_what_an_event_told_while_we_asked_is_kept(stub, app):

@@ -108,9 +108,11 @@ def look(found: Iterable[Gateway]) -> None:
     """Ask these gateways for the live state of their sessions, and mend lost webhooks."""
     with ThreadPoolExecutor(AT_ONCE, "checkup") as threads:
         visits = [_visit(one) for one in found]
+        db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
         questions: list[Question] = []
         for visit, told in zip(visits, threads.map(_greet, visits), strict=True):
             questions += _questions(visit, told) if told else []
+        db.session.commit()
         random.shuffle(questions)  # no gateway, and no session, is asked at the same moment every time
         asked = [threads.submit(_ask, question) for question in questions]
         answers = (future.result() for future in as_completed(asked))

@@ -219,8 +219,10 @@ def asking(wa_session: WhatsAppSession, seconds: float = PATIENCE_SECONDS) -> It
     Raises GatewayRefused.
     """
     try:
+        driver = gateways.driver(wa_session.gateway)
+        db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
         with deadline(seconds):
-            yield gateways.driver(wa_session.gateway)
+            yield driver
     except GatewayError as error:
         _record(wa_session, error)
         raise gateways.GatewayRefused(error) from error

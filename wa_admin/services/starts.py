@@ -61,7 +61,8 @@ def restart(driver: Driver, wa_session: WhatsAppSession) -> None:
 
 
 def _claim(driver: Driver, id: int) -> datetime | None:
-    """Until when the start is ours alone; None when it is somebody else's."""
+    """Until when the start is ours alone; None when it is somebody else's. Leaves no transaction open."""
+    db.session.commit()
     now = clock.now()
     lease = now + timedelta(seconds=driver.starts_for_seconds)
     if not driver.starts_for_seconds:

@@ -73,10 +73,12 @@ def age(now: datetime) -> None:
 
 def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
     """Ask the gateway for this session's state now. Raises GatewayError."""
-    id, rev = wa_session.id, wa_session.rev
+    id, rev, instance = wa_session.id, wa_session.rev, wa_session.instance
+    driver = gateways.driver(wa_session.gateway)
+    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
     began = time.monotonic()
     try:
-        state = gateways.driver(wa_session.gateway).state(wa_session.instance)
+        state = driver.state(instance)
     except InstanceNotFound:
         state = State(Status.DISCONNECTED, checkup.lost(wa_session.linked_at is not None), "not found")
     latency_ms = int(1000 * (time.monotonic() - began))
@@ -150,10 +152,11 @@ def look_for_silence(now: datetime) -> None:
 
 
 def _poll(driver: Driver, wa_session: WhatsAppSession) -> None:
-    id, rev = wa_session.id, wa_session.rev
+    id, rev, instance = wa_session.id, wa_session.rev, wa_session.instance
+    db.session.commit()
     try:
         with deadline(POLL_SECONDS):
-            answer = driver.code(wa_session.instance)
+            answer = driver.code(instance)
     except GatewayError as error:
         _log.info("session %s: no code yet: %s", id, error.code)
         return
