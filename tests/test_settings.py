@@ -58,6 +58,7 @@ def test_everything_has_a_default(load):
         ("WA_PUBLIC_URL", "https://[panel"),
         ("WA_PUBLIC_URL", "https://panel:port"),
         ("WA_PUBLIC_URL", "https://panel.example.com/wa-admin"),
+        ("WA_DATA_DIR", "data?"),
         ("WA_DATABASE_URL", "mysql://root@localhost/wa"),
         ("WA_DATABASE_URL", "postgresql+psycopg://u:p@localhost:port/wa"),
         ("WA_API_CALLS_PER_MINUTE", "0"),

@@ -156,6 +156,8 @@ def places(environ: Mapping[str, str]) -> tuple[Path, str]:
     """The data directory and the address of the database; makes neither. Raises BadSetting."""
     env = _Environment(environ)
     data_dir = Path(env.text("WA_DATA_DIR", "instance")).expanduser().absolute()
+    if "?" in str(data_dir):  # the address of the database would end there, and name a file outside
+        raise BadSetting("WA_DATA_DIR", f"must hold no “?”: {data_dir}")
     return data_dir, env.database_url("WA_DATABASE_URL", f"sqlite:///{data_dir / 'wa-admin.db'}")
 
 
