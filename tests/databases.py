@@ -169,7 +169,8 @@ class Memory:
     def __init__(self, server: Server, name: str) -> None:
         self.server, self.url = server, server.url(name)
         self.spared: set[int] = set()  # numbers of server processes
-        self._connection = connection = server.connect(name)
+        self._name = name
+        self._connection = connection = self._connect()
         with connection.transaction():
             tables = [row[0] for row in connection.execute(
                 "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'"
@@ -183,7 +184,6 @@ class Memory:
                 for table in tables
                 if connection.execute(f"SELECT 1 FROM memory.{table} LIMIT 1").fetchone()
             ]
-            connection.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys
         self._script = "; ".join([
             *(f"DELETE FROM public.{table}" for table in tables),
             *(f"INSERT INTO public.{table} SELECT * FROM memory.{table}" for table in filled),
@@ -194,11 +194,20 @@ class Memory:
         ])  # fmt: skip
 
     def put_back(self) -> None:
-        self._connection.execute(END_OTHERS, [list(self.spared)])
+        try:
+            self._connection.execute(END_OTHERS, [list(self.spared)])
+        except psycopg.OperationalError:  # the server was started again
+            self._connection.close()
+            self._connection = self._connect()
         self._connection.execute(self._script)
 
     def close(self) -> None:
         self._connection.close()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = self.server.connect(self._name)
+        connection.execute("SET session_replication_role = replica")  # neither triggers nor foreign keys
+        return connection
 
 
 def _binary(name: str) -> str:
