@@ -92,8 +92,10 @@
     form.dataset.sent = "1"; // one click, one request
     addEventListener("pageshow", () => { delete form.dataset.sent; }, { once: true });
   });
+  // browsers lend the clipboard to https and to this machine only
+  const works = `[data-reveals][hidden]${navigator.clipboard ? ", [data-copies][hidden]" : ""}`;
   const dress = (root) => {
-    for (const button of root.querySelectorAll("[data-copies][hidden], [data-reveals][hidden]")) button.hidden = false;
+    for (const button of root.querySelectorAll(works)) button.hidden = false;
   };
 
   /* --- times that keep counting --- */
