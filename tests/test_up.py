@@ -47,11 +47,11 @@ def test_everything_comes_up_and_a_first_run_link_opens(shared_up):
     assert up.get("/setup?token=wrong")[0] in (404, 410)
 
 
-def test_a_signal_stops_everything_in_order_and_the_next_start_goes_on_with_a_new_link(make_up):
+def test_a_signal_stops_everything_in_order_and_the_next_start_has_a_new_link_and_a_log_in_json(make_up):
     links = set()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        up = make_up().start()
-        links.update(re.findall(r"token=(\S+)", up.said()))
+    for number, log_format in ((signal.SIGTERM, "text"), (signal.SIGINT, "json")):
+        up = make_up(WA_LOG_FORMAT=log_format).start()
+        links.update(re.findall(r"token=([\w.-]+)", up.said()))
         up.process.send_signal(number)
         assert up.process.wait(60) == 0
         assert up.all_gone()
@@ -59,6 +59,9 @@ def test_a_signal_stops_everything_in_order_and_the_next_start_goes_on_with_a_ne
         assert said.index("panel stopped") < said.index("gateway stopped")
         assert up.get("/healthz")[0] == 0
     assert len(links) == 2
+    records = [json.loads(line) for line in said.splitlines()]
+    assert {record["process"] for record in records} >= {"up", "panel", "gateway"}
+    assert [record["first_run_link"] for record in records if "first_run_link" in record]
 
 
 @pytest.mark.parametrize("name", ["gateway", "panel", "scheduler"])
@@ -69,14 +72,6 @@ def test_a_process_that_was_killed_comes_back(shared_up, name):
     assert until(lambda: f"{name} ended (killed by SIGKILL): starting it again in 1 s" in up.said())
     assert until(lambda: up.running(name) is not None)
     assert until(up.is_ready), up.said()
-
-
-def test_nothing_outlives_a_supervisor_that_was_killed(make_up):
-    up = make_up().start()
-    assert until(up.is_ready)
-    up.children = psutil.Process(up.process.pid).children(recursive=True)
-    up.process.kill()
-    assert until(up.all_gone)
 
 
 def test_a_second_start_on_the_same_data_says_so_in_one_line(shared_up, make_up):
@@ -116,7 +111,7 @@ def test_a_bad_setting_is_named_in_one_line(make_up):
     assert "WA_POLL_SECONDS must be a number" in line
 
 
-def test_on_all_addresses_it_shows_a_link_that_opens_and_says_who_can_reach_it(make_up):
+def test_on_all_addresses_it_says_who_can_reach_it_and_nothing_outlives_its_kill(make_up):
     up = make_up(WA_HOST="0.0.0.0", WA_GATEWAY_HOST="0.0.0.0", WA_ALLOW_INSECURE_HTTP="1").start()
     assert f"wa-admin runs on http://127.0.0.1:{up.port}\n" in up.said()
     assert f"It listens on all addresses of this machine, port {up.port}" in up.said()
@@ -125,21 +120,15 @@ def test_on_all_addresses_it_shows_a_link_that_opens_and_says_who_can_reach_it(m
     (link,) = re.findall(r"http://127\.0\.0\.1:\d+(/setup\?token=\S+)", up.said())
     assert up.get(link)[0] == 200
     assert until(up.is_ready), up.get("/readyz")
+    up.children = psutil.Process(up.process.pid).children(recursive=True)
+    up.process.kill()
+    assert until(up.all_gone)
 
 
 def test_with_an_external_gateway_none_is_started(make_up):
     up = make_up(WA_GATEWAY_URL="http://127.0.0.1:9", WA_GATEWAY_KEY="the key of that gateway").start()
     assert up.running("gateway") is None
     assert up.running("panel") is not None
-
-
-def test_the_log_is_json_when_asked(make_up):
-    up = make_up(WA_LOG_FORMAT="json").start()
-    up.process.terminate()
-    up.process.wait(60)
-    records = [json.loads(line) for line in up.said().splitlines()]
-    assert {record["process"] for record in records} >= {"up", "panel", "gateway"}
-    assert [record["first_run_link"] for record in records if "first_run_link" in record]
 
 
 def test_the_supervisor_is_small(shared_up):
