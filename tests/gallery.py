@@ -266,9 +266,12 @@ VIEWS = (*(f"home_{state}" for state in STATES), *(f"link_{state}" for state in 
 
 
 class Gallery:
-    """`data_dir` is migrated and has people; the session, number 1, has two weeks of sample data."""
+    """`data_dir` is migrated and has people; the session, number 1, has two weeks of sample data.
 
-    def __init__(self, data_dir: Path) -> None:
+    More keywords are more environment of its panel.
+    """
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
         self.app = create_app({"WA_DATA_DIR": str(data_dir), "WA_ENGINE": "simulator"})
         with self.app.app_context():
             gateways.ensure()
@@ -284,7 +287,7 @@ class Gallery:
             ]
             _add_alerts(wa_session.id)
             _tell_an_app()
-        self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1")
+        self.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1", **environ)
         self.url = f"http://127.0.0.1:{self.panel.port}"
 
     def show(self, state: str, **more: Any) -> None:

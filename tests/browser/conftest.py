@@ -123,9 +123,10 @@ class Watched:
         self.judge()
 
     def judge(self) -> None:
-        """Nothing that must never happen has happened since the last time."""
-        said, self.complaints = self.complaints, []
-        unexpected = [one for one in said if not any(part in one for part in self.expected)]
+        """Nothing that must never happen has happened since the last time; what was expected is no more."""
+        said, expected = self.complaints, self.expected
+        self.complaints, self.expected = [], ()
+        unexpected = [one for one in said if not any(part in one for part in expected)]
         assert not unexpected, unexpected
 
     def _on_request(self, request: Request) -> None:
@@ -280,7 +281,7 @@ def own_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
     return lambda: Gallery(_copy(migrated, tmp_path_factory))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bare_gallery(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     """Before there is anything."""
     with closing(Gallery(_copy(migrated, tmp_path_factory))) as gallery:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from eyes import OTHER_WAY_ROUND, PHONE, everywhere, too_small, too_wide
-from gallery import VIEWS, Gallery
-from playwright.sync_api import Page
+from gallery import VIEWS
 
 SMALLEST_TARGET, PRIMARY_TARGET = 24, 44
 TARGETS, PRIMARY = "a, button, summary, input, select, textarea", ".button.is-primary:not(.is-small)"
@@ -24,7 +24,13 @@ def tour(watch, gallery, visitor):
     """One window for all of them, as when somebody walks through the panel."""
     window = watch(gallery.url, storage_state=visitor)
     window.context.add_init_script(STAY)
+    window.context.add_init_script(AXE_SCRIPT)  # into each page anew would be dearer
     return window
+
+
+@pytest.fixture(scope="module")
+def stranger(watch, gallery):
+    return watch(gallery.url)
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -48,11 +54,11 @@ def test_nothing_is_wrong_in_the_other_theme_either(view, gallery, tour):
 
 
 @pytest.mark.parametrize("path", ["/login", "/setup?token=worn-out", "/nowhere", "/l/unknown"])
-def test_nothing_is_wrong_with_what_strangers_see(path, gallery, window):
-    here = window(gallery.url)
-    here.expect_complaints("404", "410", "status of 4")
-    here.page.goto(path)
-    assert everywhere(here.page) + too_wide(here.page) == []
+def test_nothing_is_wrong_with_what_strangers_see(path, stranger):
+    stranger.expect_complaints("404", "410", "status of 4")
+    stranger.page.goto(path)
+    assert everywhere(stranger.page) + too_wide(stranger.page) == []
+    stranger.judge()
 
 
 def test_nothing_is_wrong_with_pages_with_nothing_on_them(bare_gallery, window, enter):
@@ -62,11 +68,11 @@ def test_nothing_is_wrong_with_pages_with_nothing_on_them(bare_gallery, window, 
         assert everywhere(page) + too_wide(page) == []
 
 
-def test_nothing_is_wrong_with_joining(gallery, window):
-    here = window(gallery.url)
-    here.page.goto(f"/join?token={gallery.invitation}")
-    assert everywhere(here.page) + too_wide(here.page) == []
-    assert too_small(here.page, TARGETS, SMALLEST_TARGET) == []
+def test_nothing_is_wrong_with_joining(gallery, stranger):
+    stranger.page.goto(f"/join?token={gallery.invitation}")
+    assert everywhere(stranger.page) + too_wide(stranger.page) == []
+    assert too_small(stranger.page, TARGETS, SMALLEST_TARGET) == []
+    stranger.judge()
 
 
 def test_nothing_is_wrong_with_the_way_to_another_workspace(bare_gallery, window, enter):
@@ -80,14 +86,15 @@ def test_nothing_is_wrong_with_the_way_to_another_workspace(bare_gallery, window
 
 
 @pytest.mark.parametrize("path", ["/sessions/new", "/settings/people", "/messages/new", "/settings/keys"])
-def test_nothing_is_wrong_with_forms_filled_in_wrongly(path, gallery, window, visitor):
-    here = window(gallery.url, storage_state=visitor)
-    here.expect_complaints("422")
-    here.page.goto(path)
-    here.page.evaluate("for (const form of document.forms) form.noValidate = true")
-    here.page.locator("form.form:visible").last.locator("button[type=submit]").click()
-    here.page.locator(".error").first.wait_for()
-    assert everywhere(here.page) + too_wide(here.page) == []
+def test_nothing_is_wrong_with_forms_filled_in_wrongly(path, gallery, tour):
+    gallery.show("connected")
+    tour.expect_complaints("422")
+    tour.page.goto(path)
+    tour.page.evaluate("for (const form of document.forms) form.noValidate = true")
+    tour.page.locator("form.form:visible").last.locator("button[type=submit]").click()
+    tour.page.locator(".error").first.wait_for()
+    assert everywhere(tour.page) + too_wide(tour.page) == []
+    tour.judge()
 
 
 @pytest.mark.parametrize(
@@ -106,8 +113,8 @@ def test_nothing_is_wrong_with_what_others_see(role, paths, gallery, window, ent
         assert everywhere(here.page, except_for=BENEATH) == []
 
 
-def test_nothing_is_wrong_with_open_menus_and_dialogs(gallery, window, visitor):
-    page = window(gallery.url, storage_state=visitor).page
+def test_nothing_is_wrong_with_open_menus_and_dialogs(gallery, tour):
+    page = tour.page
     gallery.show("connected")
     page.goto("/")
     page.locator("details.menu summary").click()
@@ -119,16 +126,17 @@ def test_nothing_is_wrong_with_open_menus_and_dialogs(gallery, window, visitor):
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keyboard").wait_for()
     assert everywhere(page, except_for=BENEATH) == []
+    tour.judge()
 
 
 @pytest.mark.parametrize("path", ["/", "/sessions/1/link", "/messages", "/sessions/1/edit"])
-def test_long_words_and_large_numbers_do_not_break_it(path, gallery: Gallery, window, visitor):
+def test_long_words_and_large_numbers_do_not_break_it(path, gallery, tour):
     gallery.show(
         "connected", name="W" * 80, profile_name="m" * 120, description="l" * 300, waiting_count=123456
     )
-    page: Page = window(gallery.url, storage_state=visitor).page
-    page.goto(path)
-    assert too_wide(page) == []
+    tour.page.goto(path)
+    assert too_wide(tour.page) == []
+    tour.judge()
 
 
 def test_a_page_on_a_handset_begins_with_its_heading(gallery, tour):

@@ -11,7 +11,6 @@ import pytest
 from eyes import everywhere, too_small, too_wide
 from gallery import Gallery, states
 from playwright.sync_api import expect
-from running_panel import RunningPanel
 
 from wa_admin.extensions import db
 from wa_admin.models import WhatsAppSession
@@ -41,10 +40,7 @@ class Several(Gallery):
 @pytest.fixture(scope="module")
 def several(migrated, tmp_path_factory) -> Iterator[Several]:
     data_dir = shutil.copytree(migrated, tmp_path_factory.mktemp("several") / "data")
-    with closing(Several(data_dir)) as several:
-        several.panel.close()
-        several.panel = RunningPanel(data_dir, key="none", WA_POLL_SECONDS="1", WA_MAX_SESSIONS="10")
-        several.url = f"http://127.0.0.1:{several.panel.port}"
+    with closing(Several(data_dir, WA_MAX_SESSIONS="10")) as several:
         yield several
 
 
