@@ -6,7 +6,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -177,27 +177,28 @@ def fresh_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulation]:
 
 
 @pytest.fixture(scope="package")
-def start_up(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Simulation]]:
-    """Starts a panel with one account of each role and the session `main`, and everything behind it."""
-    started: list[Simulation] = []
+def start_up(
+    migrated: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., AbstractContextManager[Simulation]]:
+    """A panel with one account of each role and the session `main`, and everything behind it."""
 
-    def start(**environ: str) -> Simulation:
+    @contextmanager
+    def started(**environ: str) -> Iterator[Simulation]:
         data_dir = _copy(migrated, tmp_path_factory)
         key = _furnish(data_dir)
-        started.append(Simulation(data_dir, speed=SPEED, **environ))
-        started[-1].number = Number(started[-1], key)
-        return started[-1]
-
-    yield start
-    for up in started:
-        up.number.close()
+        up = Simulation(data_dir, speed=SPEED, **environ)
+        with closing(Number(up, key)) as up.number:
+            yield up
         up.stop()
+
+    return started
 
 
 @pytest.fixture(scope="package")
-def up(start_up: Callable[..., Simulation]) -> Simulation:
+def up(start_up: Callable[..., AbstractContextManager[Simulation]]) -> Iterator[Simulation]:
     """`number` and `unlinked` put it right."""
-    return start_up()
+    with start_up() as up:
+        yield up
 
 
 def _furnish(data_dir: Path) -> str:

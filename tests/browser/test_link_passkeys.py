@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,12 @@ def waha() -> Iterator[FakeWaha]:
 
 
 @pytest.fixture(scope="module")
-def panel(waha: FakeWaha, start_up: Callable[..., Simulation]) -> Simulation:
+def panel(
+    waha: FakeWaha, start_up: Callable[..., AbstractContextManager[Simulation]]
+) -> Iterator[Simulation]:
     """Everything but the bundled gateway, in whose place WAHA stands."""
-    return start_up(WA_GATEWAY_URL=waha.url, WA_GATEWAY_KIND="waha", WA_GATEWAY_KEY=waha.key)
+    with start_up(WA_GATEWAY_URL=waha.url, WA_GATEWAY_KIND="waha", WA_GATEWAY_KEY=waha.key) as panel:
+        yield panel
 
 
 @pytest.fixture(scope="module")
