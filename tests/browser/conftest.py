@@ -249,9 +249,18 @@ def fill_login() -> Callable[..., None]:
     return fill
 
 
+@pytest.fixture(scope="module")
+def window_of_admin(watch: Callable[..., Watched], up: Simulation, logged_in: Any) -> Watched:
+    return watch(up.url, storage_state=logged_in)
+
+
 @pytest.fixture
-def admin(window: Callable[..., Watched], up: Simulation, logged_in: Any) -> Watched:
-    return window(up.url, storage_state=logged_in)
+def admin(window_of_admin: Watched) -> Iterator[Watched]:
+    """At the beginning of the test there is nothing in it: to open one costs as much as two pages."""
+    yield window_of_admin
+    window_of_admin.page.goto("/healthz")
+    window_of_admin.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    window_of_admin.judge()
 
 
 @pytest.fixture
