@@ -66,16 +66,18 @@ def test_a_break_lasts_until_the_connection_is_back(app, connected):
         put("status", connected, ago=timedelta(hours=hours), status="disconnected", reason="network")
         put("status", connected, ago=timedelta(hours=hours - 1), status="connecting")
     assert "away" not in "".join(line.note for line in activity.page(1).lines)
-    for _ in range(60):
-        put("login", ago=timedelta(hours=1))
+    with writing():  # all of them at once
+        for _ in range(60):
+            put("login", ago=timedelta(hours=1))
     put("status", connected, actor="gateway", status="connected")
     assert activity.page(1).lines[0].note == "It had been away for 5 h."
 
 
 def test_a_duration_reaches_back_over_the_end_of_the_page(app, connected):
     put("status", connected, ago=timedelta(hours=5), actor="gateway", status="connected")
-    for _ in range(60):
-        put("login", ago=timedelta(hours=4))
+    with writing():
+        for _ in range(60):
+            put("login", ago=timedelta(hours=4))
     put("status", connected, actor="gateway", status="disconnected", reason="network")
     newest = activity.page(1).lines[0]
     assert newest.note == "It had been connected for 5 h."
@@ -116,8 +118,9 @@ def test_an_unknown_topic_is_not_found(admin):
 
 
 def test_older_lines_are_a_page_away(admin):
-    for n in range(60):
-        put("key_added", actor="cli", name=f"key-{n}")
+    with writing():
+        for n in range(60):
+            put("key_added", actor="cli", name=f"key-{n}")
     first = read(admin.get("/activity").text)
     older = read(admin.get(first.one("a", rel="next")["href"]).text)
     assert "key-59" in first.text and "key-0" in older.text and older.one("a", rel="prev")

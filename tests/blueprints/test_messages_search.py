@@ -75,8 +75,9 @@ def test_what_is_no_day_narrows_nothing(look, three, day):
 
 def test_pages_and_states_keep_what_is_looked_for(look, connected, make_message):
     today = clock.now()
-    for n in range(board.PAGE + 2):
-        make_message(connected, body=f"Halo {n}", created_at=today)
+    with writing():  # all of them at once
+        for n in range(board.PAGE + 2):
+            make_message(connected, body=f"Halo {n}", created_at=today)
     page = look(q="halo", day=today.date().isoformat())
     for link in (page.one("a", rel="next"), page.one("nav", class_="chips").all("a")[2]):
         asked = parse_qs(urlsplit(link["href"]).query)
@@ -84,8 +85,9 @@ def test_pages_and_states_keep_what_is_looked_for(look, connected, make_message)
 
 
 def test_older_pages_of_a_search_lead_back_to_the_newer_ones(look, admin, connected, make_message):
-    for n in range(2 * board.PAGE):
-        make_message(connected, body="Halo" if n % 2 else "Other")
+    with writing():
+        for n in range(2 * board.PAGE):
+            make_message(connected, body="Halo" if n % 2 else "Other")
     make_message(connected, body="Halo")
     first = look(q="halo")
     older = read(admin.get(first.one("a", rel="next")["href"]).text)

@@ -30,7 +30,8 @@ def three(limit, make_session):
 @pytest.fixture
 def many(limit, make_session):
     limit(100)
-    return [make_session(f"Line {number:02}", linked_number=f"62812{number:07}") for number in range(60)]
+    with writing():  # all of them at once
+        return [make_session(f"Line {number:02}", linked_number=f"62812{number:07}") for number in range(60)]
 
 
 def home(client, **query):
