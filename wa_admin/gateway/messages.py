@@ -208,6 +208,6 @@ def _delay(body: dict[str, Any]) -> None:
     delay = body.get("delay")
     if isinstance(delay, str) and delay.isdecimal():
         delay = int(delay)
-    if delay is None or isinstance(delay, bool) or not isinstance(delay, int | float) or delay <= 0:
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not delay > 0:  # NaN is not
         return
     time.sleep(min(delay, LONGEST_DELAY_MS) / 1000)
