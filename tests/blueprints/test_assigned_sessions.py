@@ -96,7 +96,7 @@ def test_the_other_messages_are_in_no_list_count_search_or_poll(operator, shown,
 def test_a_message_without_a_named_session_leaves_on_theirs(operator, shown):
     assert operator.get("/messages/new").text.count("Quokka line") == 0
     operator.post("/messages/new", data={"recipient": "081234567890", "message": "Halo", "once": "1"})
-    sent = db.session.scalars(db.select(Message).order_by(Message.id.desc()).limit(1)).one()
+    sent = db.session.scalars(db.select(Message).order_by(Message.created_at.desc()).limit(1)).one()
     assert sent.session_id == shown.id
 
 

@@ -108,6 +108,7 @@ def test_a_poll_is_one_query(admin, many, on_statement):
     assert [statement.split()[0] for statement in asked if statement != "BEGIN"] == ["SELECT"]
 
 
+@pytest.mark.sqlite
 def test_a_poll_searches_by_keys(many, on_statement):
     plans = []
 

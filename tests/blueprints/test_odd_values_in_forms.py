@@ -56,6 +56,12 @@ def test_no_form_falls_over(furnished, signed_in):
     assert fallen == [] and count > 100, count
 
 
+def test_no_login_falls_over(client):
+    typed = {"email": "a@example.com", "password": "x"}
+    for name in typed:
+        assert client.post("/login", data=typed | {name: ODD}).status_code == 401
+
+
 def test_no_question_falls_over(furnished, signed_in):
     client = signed_in(Role.ADMIN)
     asked = [(path, name) for path in addresses(furnished) for name in ASKED]

@@ -31,6 +31,7 @@ def test_a_whole_log_verifies_and_says_its_hash(run, entry):
     assert run("audit", "verify", "--known", entry.hash).exit_code == 0
 
 
+@pytest.mark.sqlite  # where a trigger is dropped like this
 def test_a_touched_log_does_not(run, entry):
     with writing():
         db.session.execute(db.text("DROP TRIGGER audit_entry_no_update"))

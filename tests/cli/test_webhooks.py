@@ -58,7 +58,7 @@ def test_what_failed_is_sent_again(run, added, receiver):
     receiver.answers = [410]
     run("webhooks", "test", "orders-app")
     assert "paused" in run("webhooks", "resend", "orders-app").output
-    db.session.execute(db.text("UPDATE subscription SET is_active = 1"))
+    db.session.execute(db.text("UPDATE subscription SET is_active = true"))
     db.session.commit()
     assert "again: 1." in run("webhooks", "resend", "orders-app").output
 

@@ -62,7 +62,7 @@ def test_all_are_confirmed_in_one_statement(stub, twenty, on_statement):
     checkup.look(db.session.query(Gateway).all())
     begun = []
     on_statement(
-        lambda _c, _cursor, statement, *_: begun.append(statement) if "UPDATE" in statement else None
+        lambda _c, _cursor, statement, *_: begun.append(statement) if statement.startswith("UPDATE") else None
     )
     checkup.look(db.session.query(Gateway).all())
     assert len([one for one in begun if "whatsapp_session" in one]) == 1

@@ -72,6 +72,7 @@ def test_the_default_one_is_whole_whether_it_was_known_before_or_not(connected):
 def test_a_default_that_is_changed_in_this_transaction_is_seen(connected, make_session):
     other = make_session("Other")
     with writing():
-        db.session.execute(db.text(f"UPDATE whatsapp_session SET is_default = 0 WHERE id = {connected.id}"))
-        db.session.execute(db.text(f"UPDATE whatsapp_session SET is_default = 1 WHERE id = {other.id}"))
+        for id, is_default in ((connected.id, False), (other.id, True)):
+            row = f"UPDATE whatsapp_session SET is_default = {is_default} WHERE id = {id}"
+            db.session.execute(db.text(row))
         assert roster.to_send_from(1, None).name == "Other"

@@ -16,7 +16,7 @@ from flask_babel import lazy_gettext as _l
 from flask_login import UserMixin
 from sqlalchemy import and_, delete, exists, insert, not_, or_, select, update
 
-from .. import clock, passwords
+from .. import clock, passwords, plain
 from ..crypto import digest, new_token
 from ..extensions import db, writing
 from ..models import LoginSession, Membership, Passkey, Role, User, Workspace
@@ -133,7 +133,7 @@ def log_in(
     was let in before is counted apart. Raises WrongPassword, TooManyAttempts or TooBusy.
     """
     now = now or clock.now()
-    email = email.strip().lower()
+    email = plain.storable(email.strip().lower())
     user = db.session.scalar(select(User).filter_by(email=email))
     # another password is another count: whoever is given a new one need not wait
     counted = f"{email} in {browser} by {digest(user.password_hash)}" if user and browser else email
