@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from forked import start
+from forked import run, start
 from locked_database import locked
 from running_panel import free_port
 from running_scheduler import RunningScheduler
@@ -46,6 +46,7 @@ def test_every_duty_runs_at_once_and_again(leader):
 
 @pytest.mark.sqlite
 def test_a_locked_database_is_waited_for_and_then_led_on(data_dir, tmp_path):
+    run(["-c", ""], {})  # what forks takes some seconds to load, and the lock is not held for long
     with locked(data_dir, 8):
         scheduler = RunningScheduler(data_dir, tmp_path / "log", WA_PORT=str(free_port()))
     try:
