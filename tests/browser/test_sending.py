@@ -87,8 +87,10 @@ def test_of_several_in_doubt_a_person_says_what_became_of_each(admin, number):
     number.phone.act("mode", send="timeout")
     arrived, lost = number.send("This one arrived"), number.send("This one did not")
     page = admin.page
+    for message in (arrived, lost):
+        page.goto(f"/messages/{message}")
+        expect(page.get_by_text("We do not know whether this left.")).to_be_visible()
     page.goto("/messages?status=uncertain")
-    wait_until(lambda: page.reload() and page.get_by_role("link", name="Decide about several").count())
     number.phone.act("mode", send="ok")
     page.get_by_role("link", name="Decide about several").click()
     page.get_by_label("This one arrived").check()
