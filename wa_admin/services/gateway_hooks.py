@@ -55,7 +55,9 @@ def mend(driver: Driver, wa_session: WhatsAppSession, *, actor: str) -> str:
 
     Raises GatewayError.
     """
-    state = put_in_order(driver, wa_session.instance, gateways.hook_url(wa_session.gateway))
+    instance, url = wa_session.instance, gateways.hook_url(wa_session.gateway)
+    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+    state = put_in_order(driver, instance, url)
     if state == INSTALLED:
         with writing():
             note_installed(wa_session, actor=actor)

@@ -91,9 +91,11 @@ def move_all(from_id: int, gateway_name: str, *, actor: str) -> list[Moved]:
 
 def _leave(wa_session: WhatsAppSession) -> str:
     """Unlink and remove it there; the code of what stood in the way."""
+    driver, instance = gateways.driver(wa_session.gateway), wa_session.instance
+    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
     try:
         with deadline(PATIENCE_SECONDS):
-            gateways.driver(wa_session.gateway).delete(wa_session.instance)
+            driver.delete(instance)
     except InstanceNotFound:
         return ""
     except GatewayError as error:

@@ -76,6 +76,7 @@ def sync(workspace_id: int, gateway_name: str | None = None, *, actor: str) -> S
 
 def _sync_one(workspace_id: int, gateway: Gateway, result: Synced, actor: str) -> None:
     driver = gateways.driver(gateway)
+    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
     for remote in driver.list():
         if remote.instance.startswith(f"{gateway_check.NAME}-"):
             continue  # a trial that was cut short
@@ -97,6 +98,7 @@ def _adopted(
     if len(remote.instance) > LONGEST_INSTANCE or not remote.instance.isprintable():
         result.skipped.append(Skipped(remote.instance[:80], "name_bad"))
         return None
+    db.session.commit()
     try:
         state = driver.state(remote.instance)
     except GatewayError as error:
