@@ -134,7 +134,8 @@ def test_a_forwarded_address_is_not_believed(client):
 def test_of_a_known_proxy_the_address_that_it_saw_itself_counts(app, make_app):
     client = make_app(WA_TRUSTED_PROXIES="1", WA_PUBLIC_URL="https://wa.example").test_client()
     for number in range(2):
-        said = {"X-Forwarded-For": f"203.0.113.{number}, 198.51.100.7", "X-Forwarded-Proto": "https"}
+        seen = f"198.51.100.7:{5000 + number}"  # with a port, as some do
+        said = {"X-Forwarded-For": f"203.0.113.{number}, {seen}", "X-Forwarded-Proto": "https"}
         typed = {"email": f"nobody{number}@example.com", "password": "x"}
         client.post("/login", data=typed, headers={**said, "X-Forwarded-Host": "wa.example"})
     place = throttle._place("198.51.100.7")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from datetime import datetime, timedelta
 
 from flask_babel import lazy_ngettext as _ln
@@ -17,6 +18,7 @@ FREE_TRIES = 5
 MEMORY = timedelta(hours=1)
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(minutes=15)
 ADDRESS_TRIES, ADDRESS_WINDOW = 30, timedelta(minutes=15)
+WITH_PORT = re.compile(r"(?:([\d.]+)|\[(.+)\]):\d+")
 
 
 class TooManyAttempts(Refusal):
@@ -91,9 +93,9 @@ def _account(email: str) -> str:
 
 
 def _place(address: str) -> str:
-    """One IPv4 address, or the /64 that a household or server gets of IPv6."""
+    """One IPv4 address, or the /64 that a household or server gets of IPv6; some proxies add a port."""
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(WITH_PORT.sub(r"\1\2", address))
     except ValueError:
         return digest(f"address:{address}")
     if ip.version == 6 and ip.ipv4_mapped is None:
