@@ -8,13 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import databases
 import pytest
-from argon2 import PasswordHasher
 from databases import POSTGRESQL, SQLITE
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
@@ -34,8 +32,6 @@ from wa_admin.services import alerts, gateways, logins, users
 pytest_plugins = ["conformance_table", "security_figures"]
 # jsonschema would read its grammar for two seconds in each process, for "iri", which nothing here is
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
-# argon2 is slow on purpose: in one process each password is hashed once, and found to be the right one once
-PasswordHasher.hash, PasswordHasher.verify = cache(PasswordHasher.hash), cache(PasswordHasher.verify)
 NO_GATEWAY = "9"  # a port where nobody listens
 # begun first: else a worker is left alone with a long file at the end
 LONGEST = (
@@ -128,7 +124,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def add_people() -> None:
-    """One of each role."""
+    """One of each role; argon2 is slow on purpose, so it runs once for all tests."""
     for role in Role:
         users.add(1, f"{role}@example.com", role.title(), PASSWORD, role, actor="cli")
 
