@@ -21,7 +21,7 @@ sys.stdin.read()
 
 
 @pytest.fixture(params=["WAL", "DELETE"])
-def database(request, tmp_path):
+def pairs(request, tmp_path):
     """Two columns that are always the same, on many pages."""
     path = tmp_path / "pairs with ?#% in its name.db"
     with sqlite3.connect(path) as db:
@@ -39,11 +39,11 @@ def rows(path):
     return found
 
 
-def test_a_copy_is_of_one_moment_while_another_connection_writes(database, tmp_path):
+def test_a_copy_is_of_one_moment_while_another_connection_writes(pairs, tmp_path):
     over = threading.Event()
 
     def write():
-        db = sqlite3.connect(database, timeout=20)
+        db = sqlite3.connect(pairs, timeout=20)
         while not over.is_set():
             with db:
                 db.execute("UPDATE pair SET one = one + 1, other = other + 1")
@@ -52,7 +52,7 @@ def test_a_copy_is_of_one_moment_while_another_connection_writes(database, tmp_p
     writer = threading.Thread(target=write)
     writer.start()
     for number in range(3):
-        sqlite.copy(database, tmp_path / f"copy-{number}")
+        sqlite.copy(pairs, tmp_path / f"copy-{number}")
     over.set()
     writer.join()
     for number in range(3):
@@ -70,26 +70,26 @@ def test_what_is_only_in_the_log_is_in_the_copy(tmp_path):
     assert rows(tmp_path / "copy.db") == (1, 7, 7, 7, 7)
 
 
-def test_progress_is_told_up_to_the_end(database, tmp_path):
+def test_progress_is_told_up_to_the_end(pairs, tmp_path):
     told = []
-    sqlite.copy(database, tmp_path / "copy.db", lambda done, of: told.append((done, of)))
-    assert len(told) > 1 and told[-1][0] == told[-1][1] >= database.stat().st_size
+    sqlite.copy(pairs, tmp_path / "copy.db", lambda done, of: told.append((done, of)))
+    assert len(told) > 1 and told[-1][0] == told[-1][1] >= pairs.stat().st_size
 
 
-def test_a_damaged_database_is_refused_and_leaves_no_copy(database, tmp_path):
-    with database.open("r+b") as file:
+def test_a_damaged_database_is_refused_and_leaves_no_copy(pairs, tmp_path):
+    with pairs.open("r+b") as file:
         file.seek(8192)
         file.write(b"\xff" * 200_000)
     with pytest.raises(sqlite.DamagedDatabase):
-        sqlite.copy(database, tmp_path / "copy.db")
+        sqlite.copy(pairs, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
 
-def test_a_full_disk_is_refused_before_anything_is_written(database, tmp_path, monkeypatch):
+def test_a_full_disk_is_refused_before_anything_is_written(pairs, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 99, 1))
     with pytest.raises(sqlite.NoRoom):
-        sqlite.copy(database, tmp_path / "copy.db")
+        sqlite.copy(pairs, tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
 
 
