@@ -27,6 +27,7 @@ SQLITE_PRAGMAS = (
     "synchronous=FULL",
     f"busy_timeout={1000 * BUSY_SECONDS}",
     "foreign_keys=ON",
+    "cache_size=-1000",  # KB, of each connection: the kernel keeps pages as well, and once for all of them
 )
 # behind a pooler the role has to bring them
 POSTGRESQL_SETTINGS = (
