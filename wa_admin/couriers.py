@@ -121,7 +121,7 @@ class Couriers:
         """Threads for the sessions that may send now; the others get the next that return."""
         with self._lock:
             there, reserved = Counter(self._away.values()), []
-            for work in plan:
+            for work in [] if self._is_stopping else plan:
                 is_next = self._at(work) <= now and work.session_id not in self._away
                 if is_next and there.total() < AT_ONCE and there[work.gateway_id] < AT_ONCE_PER_GATEWAY:
                     self._away[work.session_id] = work.gateway_id
