@@ -111,6 +111,11 @@ def writing(*, alone: bool = True, session_id: int | None = None) -> Iterator[No
             _write_lock.release()
 
 
+def end_reading() -> None:
+    """Before a gateway is called: no transaction stays open meanwhile, and what was read is kept."""
+    db.session.commit()
+
+
 @contextmanager
 def writing_scope() -> Iterator[None]:
     """For a connection of one's own (migrations): its transactions take the write lock at once, however long

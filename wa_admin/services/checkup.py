@@ -30,7 +30,7 @@ from ..drivers.contract import (
     Unsupported,
 )
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from . import gateway_hooks, gateways, links, status
 
@@ -108,11 +108,11 @@ def look(found: Iterable[Gateway]) -> None:
     """Ask these gateways for the live state of their sessions, and mend lost webhooks."""
     with ThreadPoolExecutor(AT_ONCE, "checkup") as threads:
         visits = [_visit(one) for one in found]
-        db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+        end_reading()
         questions: list[Question] = []
         for visit, told in zip(visits, threads.map(_greet, visits), strict=True):
             questions += _questions(visit, told) if told else []
-        db.session.commit()
+        end_reading()
         random.shuffle(questions)  # no gateway, and no session, is asked at the same moment every time
         asked = [threads.submit(_ask, question) for question in questions]
         answers = (future.result() for future in as_completed(asked))

@@ -66,11 +66,7 @@ def _bounds(now: datetime) -> list[Bound]:
     written_later = now + GRACE
     in_doubt = _is(Message.status, MessageStatus.UNCERTAIN)
     return [
-        Bound(
-            Message.lease_until,
-            claiming.LEASE,
-            and_(due.is_open(), _is(Message.status, MessageStatus.SENDING)),
-        ),
+        Bound(Message.lease_until, claiming.LEASE, due.is_under_way()),
         # what waits for its turn, or to be tried again: for long only because it was told to, after this
         Bound(
             Message.next_at,

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import cast
 
-from sqlalchemy import Select, Table, and_, bindparam, or_, select, update
+from sqlalchemy import Table, and_, bindparam, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock, drivers
@@ -126,7 +126,7 @@ def settle_leases() -> int:
     """Take up what a crash left in the middle; how many there were."""
     with writing():
         now = due.moment()
-        left = list(db.session.scalars(_under_way().where(Message.lease_until < now)))
+        left = list(db.session.scalars(select(Message).where(due.is_under_way(), Message.lease_until < now)))
         for message in left:
             _take_up(message, now)
     return len(left)
@@ -136,7 +136,8 @@ def interrupt(session_ids: Collection[int]) -> None:
     """Give up what is under way for these sessions, as if a crash had left it in the middle."""
     now = clock.now()
     with writing():
-        for message in db.session.scalars(_under_way().where(Message.session_id.in_(session_ids))).all():
+        query = select(Message).where(due.is_under_way(), Message.session_id.in_(session_ids))
+        for message in db.session.scalars(query).all():
             _take_up(message, now)
 
 
@@ -170,10 +171,6 @@ def expire() -> int:
 
 
 # --- steps ---------------------------------------------------------------------------------------
-
-
-def _under_way() -> Select[Message]:
-    return select(Message).where(due.is_open(), Message.status == MessageStatus.SENDING)
 
 
 def _hand_over(claim: Claim) -> str:

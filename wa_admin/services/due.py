@@ -68,6 +68,11 @@ def is_open() -> ColumnElement[bool]:
     return Message.status.in_(_OPEN)
 
 
+def is_under_way() -> ColumnElement[bool]:
+    """A gateway has it right now, or had when its process ended."""
+    return and_(is_open(), Message.status == MessageStatus.SENDING)
+
+
 def is_able() -> ColumnElement[bool]:
     """As WhatsAppSession.can_send."""
     return and_(

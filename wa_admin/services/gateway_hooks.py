@@ -12,7 +12,7 @@ from .. import clock
 from ..app import vault
 from ..drivers.contract import Driver, GatewayError, InstanceNotFound, Webhook
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import Gateway, Reason, WhatsAppSession
 from . import gateways, timeline
 
@@ -56,7 +56,7 @@ def mend(driver: Driver, wa_session: WhatsAppSession, *, actor: str) -> str:
     Raises GatewayError.
     """
     instance, url = wa_session.instance, gateways.hook_url(wa_session.gateway)
-    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+    end_reading()
     state = put_in_order(driver, instance, url)
     if state == INSTALLED:
         with writing():

@@ -26,7 +26,7 @@ from ..drivers.contract import (
     Unsupported,
 )
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import audit, gateways, roster, session_fields, starts, status, timeline
@@ -220,7 +220,7 @@ def asking(wa_session: WhatsAppSession, seconds: float = PATIENCE_SECONDS) -> It
     """
     try:
         driver = gateways.driver(wa_session.gateway)
-        db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+        end_reading()
         with deadline(seconds):
             yield driver
     except GatewayError as error:

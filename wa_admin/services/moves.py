@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from .. import clock
 from ..drivers.contract import GatewayError, InstanceNotFound
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import deliveries, gateways, roster, scope, status, timeline
@@ -92,7 +92,7 @@ def move_all(from_id: int, gateway_name: str, *, actor: str) -> list[Moved]:
 def _leave(wa_session: WhatsAppSession) -> str:
     """Unlink and remove it there; the code of what stood in the way."""
     driver, instance = gateways.driver(wa_session.gateway), wa_session.instance
-    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+    end_reading()
     try:
         with deadline(PATIENCE_SECONDS):
             driver.delete(instance)

@@ -12,7 +12,7 @@ from sqlalchemy import or_, update
 
 from .. import clock
 from ..drivers.contract import Code, Driver, NotConnected, State, TimedOut
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import WhatsAppSession
 
 STARTING = "starting"  # the word of a driver whose start goes on at the gateway
@@ -62,7 +62,7 @@ def restart(driver: Driver, wa_session: WhatsAppSession) -> None:
 
 def _claim(driver: Driver, id: int) -> datetime | None:
     """Until when the start is ours alone; None when it is somebody else's. Leaves no transaction open."""
-    db.session.commit()
+    end_reading()
     now = clock.now()
     lease = now + timedelta(seconds=driver.starts_for_seconds)
     if not driver.starts_for_seconds:

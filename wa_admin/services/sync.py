@@ -14,7 +14,7 @@ from .. import clock
 from ..app import settings
 from ..drivers.contract import Driver, GatewayError, Remote, State, Unsupported
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import Gateway, Reason, Status, WhatsAppSession
 from ..refusal import Refusal
 from . import gateway_check, gateway_hooks, gateways, scope, session_fields, status, timeline
@@ -76,7 +76,7 @@ def sync(workspace_id: int, gateway_name: str | None = None, *, actor: str) -> S
 
 def _sync_one(workspace_id: int, gateway: Gateway, result: Synced, actor: str) -> None:
     driver = gateways.driver(gateway)
-    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+    end_reading()
     for remote in driver.list():
         if remote.instance.startswith(f"{gateway_check.NAME}-"):
             continue  # a trial that was cut short
@@ -98,7 +98,7 @@ def _adopted(
     if len(remote.instance) > LONGEST_INSTANCE or not remote.instance.isprintable():
         result.skipped.append(Skipped(remote.instance[:80], "name_bad"))
         return None
-    db.session.commit()
+    end_reading()
     try:
         state = driver.state(remote.instance)
     except GatewayError as error:

@@ -28,7 +28,7 @@ from ..drivers.contract import (
     Unreachable,
 )
 from ..drivers.deadline import deadline
-from ..extensions import db, writing
+from ..extensions import db, end_reading, writing
 from ..models import NEEDS_A_PERSON, Gateway, Message, MessageStatus, Reason, Status, WhatsAppSession
 from . import checkup, gateways, outages, starts, status, timeline
 
@@ -75,7 +75,7 @@ def refresh(wa_session: WhatsAppSession) -> WhatsAppSession:
     """Ask the gateway for this session's state now. Raises GatewayError."""
     id, rev, instance = wa_session.id, wa_session.rev, wa_session.instance
     driver = gateways.driver(wa_session.gateway)
-    db.session.commit()  # no transaction stays open while HTTP is under way; what was read is kept
+    end_reading()
     began = time.monotonic()
     try:
         state = driver.state(instance)
@@ -153,7 +153,7 @@ def look_for_silence(now: datetime) -> None:
 
 def _poll(driver: Driver, wa_session: WhatsAppSession) -> None:
     id, rev, instance = wa_session.id, wa_session.rev, wa_session.instance
-    db.session.commit()
+    end_reading()
     try:
         with deadline(POLL_SECONDS):
             answer = driver.code(instance)
